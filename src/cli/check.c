@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/* culvert check NAME|FILE */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "host/config.h"
+
+static const char usage[] =
+	"usage: culvert check NAME|FILE...\n"
+	"\n"
+	"Reads a tunnel's file and says everything that is wrong with it, one problem a line,\n"
+	"as FILE:LINE: message. Changes nothing. NAME stands for " CONFIG_DIRECTORY "/NAME.conf;\n"
+	"an argument with a slash in it is the path of a file.\n"
+	"\n"
+	"Exit status: 0 no errors (warnings are possible), 1 errors, 2 wrong arguments.\n";
+
+static int check_file(const char *name_or_path)
+{
+	struct config_problems problems;
+	struct config *config;
+	const int error = config_load(name_or_path, &config, &problems);
+
+	if (error == -ENOMEM)
+		fprintf(stderr, "culvert check: %s: %s\n", name_or_path, strerror(-error));
+	config_problems_print(&problems, stderr);
+	if (!error)
+		printf("%s: no errors\n", config->path);
+	config_problems_free(&problems);
+	config_free(config);
+	return error ? CLI_FAILED : CLI_OK;
+}
+
+int cli_check(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	int status;
+
+	if (cli_next_option(argc, argv, "h", options, usage, &status) == -2)
+		return status;
+	if (optind == argc)
+		return cli_usage_error(argv[0], "name a tunnel, or a file");
+	status = CLI_OK;
+	for (; optind < argc; optind++)
+		status |= check_file(argv[optind]);
+	return status;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/* What the subcommands share: options, names, complaints. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/suggest.h"
+
+int cli_usage_error(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "culvert %s: ", command);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\nRead on: culvert %s --help\n", command);
+	return CLI_USAGE;
+}
+
+/* getopt tells what it did not like in optopt (0: an unknown long option). */
+static int wrong_option(char **argv, const struct option *options)
+{
+	const char *candidates[16] = { 0 };
+	const char *word = argv[optind - 1], *meant;
+
+	if (optopt)
+		return cli_usage_error(argv[0], "wrong option -%c", optopt);
+	for (size_t i = 0; options[i].name && i < 15; i++)
+		candidates[i] = options[i].name;
+	meant = suggest_nearest(word + strspn(word, "-"), candidates);
+	if (meant)
+		return cli_usage_error(argv[0], "wrong option %s; did you mean --%s?", word, meant);
+	return cli_usage_error(argv[0], "wrong option %s", word);
+}
+
+int cli_next_option(int argc, char **argv, const char *short_options, const struct option *options,
+	const char *usage, int *status)
+{
+	int option;
+
+	opterr = 0;
+	option = getopt_long(argc, argv, short_options, options, NULL);
+	if (option == 'h') {
+		fputs(usage, stdout);
+		*status = CLI_OK;
+		return -2;
+	}
+	if (option == '?') {
+		*status = wrong_option(argv, options);
+		return -2;
+	}
+	return option;
+}
+
+int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path)
+{
+	const char *slash = strrchr(name_or_path, '/');
+	const char *base = slash ? slash + 1 : name_or_path;
+	size_t len = strlen(base);
+
+	if (slash && len > 5 && !strcmp(base + len - 5, ".conf"))
+		len -= 5;
+	if (!len || len >= CLI_NAME_SIZE)
+		return -EINVAL;
+	memcpy(name, base, len);
+	name[len] = '\0';
+	return 0;
+}
+
+int cli_unreachable(const char *name, int error)
+{
+	if (error == -ENOENT || error == -ECONNREFUSED) {
+		fprintf(stderr, "culvert: %s is not running (start it: culvert run %s)\n", name,
+			name);
+		return CLI_DOWN;
+	}
+	fprintf(stderr, "culvert: cannot ask %s: %s%s\n", name, strerror(-error),
+		error == -EACCES ? " (only root may: sudo)" : "");
+	return CLI_FAILED;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/* What the subcommands share. Each takes argv[0] as its own name and gives the exit status. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <getopt.h>
+#include <stddef.h>
+
+enum {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_DOWN = 3,     /* the tunnel is not running */
+	CLI_DEGRADED = 4, /* it is, but not all of it works */
+};
+
+enum { CLI_NAME_SIZE = 256 };
+
+int cli_run(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_reload(int argc, char **argv);
+int cli_genkey(int argc, char **argv);
+int cli_pubkey(int argc, char **argv);
+int cli_genpsk(int argc, char **argv);
+
+/*
+ * The next option, as getopt_long; its arguments are the same on each call. --help and a wrong
+ * option are dealt with: then -2 is returned and *status is what to exit with.
+ */
+int cli_next_option(int argc, char **argv, const char *short_options, const struct option *options,
+	const char *usage, int *status);
+
+/* Says what is wrong with the arguments and where to read on. Returns CLI_USAGE. */
+int cli_usage_error(const char *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The tunnel that NAME or a path means: the file's name without directories and .conf. 0, or
+ * -EINVAL if that leaves nothing, or too much. */
+int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path);
+
+/* Says that a tunnel cannot be asked: it does not run, or we may not. Returns CLI_DOWN or
+ * CLI_FAILED. */
+int cli_unreachable(const char *name, int error);
+
+#endif

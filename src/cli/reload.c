@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/* culvert reload NAME */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "host/control.h"
+#include "host/monitor.h"
+
+static const char usage[] =
+	"usage: culvert reload NAME\n"
+	"\n"
+	"Has a running tunnel read its file again and carry out the difference. Sessions\n"
+	"with peers that stay as they are go on. If the file has errors they are shown and\n"
+	"nothing changes.\n"
+	"\n"
+	"Exit status: 0 done, 1 there are problems, 2 wrong arguments, 3 the tunnel is not\n"
+	"running.\n";
+
+/* Shows the problems; returns whether the result was ok. */
+static bool show_answer(char *answer)
+{
+	bool good = false;
+	char *line;
+
+	while ((line = strsep(&answer, "\n"))) {
+		if (!strncmp(line, "problem=", 8))
+			fprintf(stderr, "%s\n", line + 8);
+		else if (!strncmp(line, "warning=", 8))
+			fprintf(stderr, "%s\n", line + 8);
+		else if (!strcmp(line, "result=ok"))
+			good = true;
+	}
+	return good;
+}
+
+int cli_reload(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	char name[CLI_NAME_SIZE], path[sizeof(MONITOR_RUN_DIRECTORY) + CLI_NAME_SIZE + 8];
+	struct text answer;
+	int status, error;
+	bool good;
+
+	if (cli_next_option(argc, argv, "h", options, usage, &status) == -2)
+		return status;
+	if (argc - optind != 1 || cli_tunnel_name(name, argv[optind]))
+		return cli_usage_error(argv[0], "name one tunnel");
+	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
+	error = control_ask(path, "reload\n", "\n\n", CONTROL_RELOAD_TIMEOUT, &answer);
+	if (error)
+		return cli_unreachable(name, error);
+	good = answer.bytes && show_answer(answer.bytes);
+	if (!good)
+		fprintf(stderr, "culvert: there were problems when reloading %s\n", name);
+	text_free(&answer);
+	return good ? CLI_OK : CLI_FAILED;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: ISC */
+/* culvert run NAME|FILE */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "engine/log.h"
+#include "host/config.h"
+#include "host/monitor.h"
+
+static const char usage[] =
+	"usage: culvert run [-v] NAME|FILE\n"
+	"\n"
+	"Runs a tunnel in the foreground until Ctrl-C or SIGTERM; then the host is put back\n"
+	"as it was. NAME stands for " CONFIG_DIRECTORY "/NAME.conf; an argument with a\n"
+	"slash in it is the path of a file.\n"
+	"\n"
+	"  -v, --verbose  log what is of use only when looking for a fault\n"
+	"  -h, --help     show this\n"
+	"\n"
+	"Exit status: 0 it was told to stop, 1 it failed, 2 wrong arguments.\n";
+
+static int load_and_run(const char *argument, int priority)
+{
+	struct config_problems problems = { 0 };
+	struct config *config = NULL;
+	int error = config_load(argument, &config, &problems);
+
+	config_problems_print(&problems, stderr);
+	config_problems_free(&problems);
+	if (error == -ENOMEM)
+		fprintf(stderr, "culvert: %s\n", strerror(-error));
+	if (error)
+		return CLI_FAILED;
+	log_init(config->name, priority);
+	return monitor_run(config) ? CLI_FAILED : CLI_OK;
+}
+
+int cli_run(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+		{ "verbose", no_argument, NULL, 'v' }, { 0 } };
+	int option, status, priority = LOG_INFO;
+
+	while ((option = cli_next_option(argc, argv, "hv", options, usage, &status)) != -1) {
+		if (option == -2)
+			return status;
+		priority = LOG_DEBUG;
+	}
+	if (argc - optind != 1)
+		return cli_usage_error(argv[0], "name one tunnel, or its file");
+	if (geteuid()) {
+		fprintf(stderr,
+			"culvert: to run a tunnel takes root, for its device, addresses and "
+			"routes: sudo culvert run %s\n",
+			argv[optind]);
+		return CLI_FAILED;
+	}
+	return load_and_run(argv[optind], priority);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What `culvert status` knows of a tunnel, put together from the monitor's answer (host/control.h)
+ * and the engine's (engine/uapi.h, get), and its two forms. Pure functions: no socket, no clock.
+ */
+#ifndef CLI_STATUS_H
+#define CLI_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/key.h"
+
+enum status_state {
+	STATUS_UP,          /* a session is in use */
+	STATUS_HANDSHAKING, /* asked, and never answered yet */
+	STATUS_STALE,       /* the last handshake is too old for its session */
+	STATUS_NEVER,       /* nobody has asked the other end yet */
+	STATUS_UNRESOLVED,  /* its name has no address yet */
+};
+
+/* Strings point into the answers that were parsed; NULL: not told. */
+struct status_peer {
+	char public_key[KEY_BASE64_SIZE];
+	const char *name;
+	const char *endpoint;      /* address and port */
+	const char *endpoint_name; /* as the file has it */
+	const char *resolve_error;
+	bool unresolved; /* the file has a name that no address was found for yet */
+	const char *cipher;
+	const char *session_cipher;
+	uint64_t last_handshake; /* Unix time; 0: never */
+	uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets;
+	uint64_t replays, undecryptable, refused_sources, dropped;
+	unsigned keepalive; /* seconds, 0 off */
+	const char **allowed_ips;
+	size_t allowed_count;
+};
+
+struct status {
+	const char *name;
+	const char *state; /* starting, running, stopping */
+	const char *device, *config, *mtu_why, *user, *last_error;
+	uint64_t pid, engine_pid, since, mtu, listen_port, fwmark;
+	bool shared;
+	bool engine_answered;
+	struct status_peer *peers;
+	size_t peer_count;
+};
+
+/* Take an answer apart, which is written to and must outlive the status. Lines that are not known
+ * are passed over. The engine's comes first: it says which peers there are; secrets in it are
+ * wiped. 0, -EINVAL (not an answer), -ENOMEM. */
+int status_parse_engine(struct status *status, char *answer);
+int status_parse_monitor(struct status *status, char *answer);
+void status_free(struct status *status);
+
+enum status_state status_peer_state(const struct status_peer *peer, uint64_t now);
+const char *status_state_name(enum status_state state);
+
+/* Whether the tunnel does what its file asks for: a peer that we are to reach (a session was asked
+ * for, or is to be kept alive) has one. */
+bool status_is_degraded(const struct status *status, uint64_t now);
+
+/* How many bytes the UTF-8 character takes that a text begins with; 0: it begins with none. */
+size_t status_character_len(const char *text);
+
+/* For a person; now in Unix time. */
+void status_print(FILE *to, const struct status *status, uint64_t now);
+
+/* One object for all of them. */
+void status_print_json(FILE *to, const struct status *list, size_t count, uint64_t now);
+
+#endif

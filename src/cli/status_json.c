@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: ISC */
+/* The status as JSON: bytes, seconds, Unix time; what is not known is null. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/status.h"
+
+static void put_text(FILE *to, const char *text)
+{
+	if (!text) {
+		fputs("null", to);
+		return;
+	}
+	putc('"', to);
+	while (*text) {
+		size_t len = status_character_len(text);
+		unsigned char byte = (unsigned char)*text;
+
+		if (byte == '"' || byte == '\\')
+			fprintf(to, "\\%c", byte);
+		else if (byte < 0x20 || byte == 0x7f)
+			fprintf(to, "\\u%04x", byte);
+		else if (len)
+			fwrite(text, 1, len, to);
+		else
+			fputs("\\ufffd", to);
+		text += len ? len : 1;
+	}
+	putc('"', to);
+}
+
+/* Members; each is followed by another. */
+static void put_member(FILE *to, const char *key, const char *text)
+{
+	fprintf(to, "\"%s\": ", key);
+	put_text(to, text);
+	fputs(", ", to);
+}
+
+static void put_number(FILE *to, const char *key, uint64_t number)
+{
+	fprintf(to, "\"%s\": %" PRIu64 ", ", key, number);
+}
+
+/* Where zero stands for "none". */
+static void put_number_or_null(FILE *to, const char *key, uint64_t number)
+{
+	if (number)
+		put_number(to, key, number);
+	else
+		fprintf(to, "\"%s\": null, ", key);
+}
+
+static void put_peer(FILE *to, const struct status_peer *peer, uint64_t now)
+{
+	fputs("\n      { ", to);
+	put_member(to, "public_key", peer->public_key);
+	put_member(to, "name", peer->name);
+	put_member(to, "state", status_state_name(status_peer_state(peer, now)));
+	put_member(to, "endpoint", peer->endpoint);
+	put_member(to, "endpoint_name", peer->endpoint_name);
+	put_member(to, "resolve_error", peer->resolve_error);
+	put_number_or_null(to, "last_handshake", peer->last_handshake);
+	put_member(to, "cipher", peer->cipher);
+	put_member(to, "session_cipher", peer->session_cipher);
+	put_number(to, "rx_bytes", peer->rx_bytes);
+	put_number(to, "tx_bytes", peer->tx_bytes);
+	put_number(to, "rx_packets", peer->rx_packets);
+	put_number(to, "tx_packets", peer->tx_packets);
+	put_number(to, "replays", peer->replays);
+	put_number(to, "undecryptable", peer->undecryptable);
+	put_number(to, "refused_sources", peer->refused_sources);
+	put_number(to, "dropped", peer->dropped);
+	put_number_or_null(to, "persistent_keepalive", peer->keepalive);
+	fputs("\"allowed_ips\": [", to);
+	for (size_t i = 0; i < peer->allowed_count; i++) {
+		fputs(i ? ", " : "", to);
+		put_text(to, peer->allowed_ips[i]);
+	}
+	fputs("] }", to);
+}
+
+static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
+{
+	fputs("\n    { ", to);
+	put_member(to, "name", status->name);
+	put_member(to, "state", status->state);
+	fprintf(to, "\"degraded\": %s, ", status_is_degraded(status, now) ? "true" : "false");
+	put_member(to, "device", status->device);
+	put_member(to, "config", status->config);
+	put_member(to, "user", status->user);
+	put_number(to, "pid", status->pid);
+	put_number_or_null(to, "engine_pid", status->engine_pid);
+	put_number(to, "since", status->since);
+	put_number_or_null(to, "mtu", status->mtu);
+	put_member(to, "mtu_why", status->mtu_why);
+	put_number_or_null(to, "listen_port", status->listen_port);
+	put_number_or_null(to, "fwmark", status->fwmark);
+	fprintf(to, "\"shared_key\": %s, ", status->shared ? "true" : "false");
+	put_member(to, "last_error", status->last_error);
+	fputs("\"peers\": [", to);
+	for (size_t i = 0; i < status->peer_count; i++) {
+		fputs(i ? "," : "", to);
+		put_peer(to, &status->peers[i], now);
+	}
+	fputs("] }", to);
+}
+
+void status_print_json(FILE *to, const struct status *list, size_t count, uint64_t now)
+{
+	fprintf(to, "{ \"version\": 1, \"time\": %" PRIu64 ", \"tunnels\": [", now);
+	for (size_t i = 0; i < count; i++) {
+		fputs(i ? "," : "", to);
+		put_tunnel(to, &list[i], now);
+	}
+	fputs("] }\n", to);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: ISC */
+/* Taking the answers of monitor and engine apart. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/status.h"
+
+enum {
+	SESSION_SECONDS = 180, /* a session lives that long after its handshake */
+};
+
+/* Where a line's value goes. */
+struct field {
+	const char *key;
+	enum { FIELD_TEXT, FIELD_NUMBER, FIELD_SECRET } kind;
+	size_t offset;
+};
+
+#define TEXT(key, type, member)                         \
+	{                                               \
+		key, FIELD_TEXT, offsetof(type, member) \
+	}
+#define NUMBER(key, type, member)                         \
+	{                                                 \
+		key, FIELD_NUMBER, offsetof(type, member) \
+	}
+
+static const struct field monitor_fields[] = {
+	TEXT("name", struct status, name),
+	TEXT("state", struct status, state),
+	TEXT("device", struct status, device),
+	TEXT("config", struct status, config),
+	TEXT("mtu_why", struct status, mtu_why),
+	TEXT("user", struct status, user),
+	TEXT("last_error", struct status, last_error),
+	NUMBER("pid", struct status, pid),
+	NUMBER("engine_pid", struct status, engine_pid),
+	NUMBER("since", struct status, since),
+	NUMBER("mtu", struct status, mtu),
+	{ 0 },
+};
+
+static const struct field monitor_peer_fields[] = {
+	TEXT("endpoint_name", struct status_peer, endpoint_name),
+	TEXT("resolve_error", struct status_peer, resolve_error),
+	{ 0 },
+};
+
+static const struct field engine_fields[] = {
+	{ "private_key", FIELD_SECRET, 0 },
+	NUMBER("listen_port", struct status, listen_port),
+	NUMBER("fwmark", struct status, fwmark),
+	{ 0 },
+};
+
+static const struct field engine_peer_fields[] = {
+	{ "preshared_key", FIELD_SECRET, 0 },
+	TEXT("endpoint", struct status_peer, endpoint),
+	TEXT("culvert_name", struct status_peer, name),
+	TEXT("culvert_cipher", struct status_peer, cipher),
+	TEXT("culvert_session_cipher", struct status_peer, session_cipher),
+	NUMBER("last_handshake_time_sec", struct status_peer, last_handshake),
+	NUMBER("rx_bytes", struct status_peer, rx_bytes),
+	NUMBER("tx_bytes", struct status_peer, tx_bytes),
+	NUMBER("culvert_rx_packets", struct status_peer, rx_packets),
+	NUMBER("culvert_tx_packets", struct status_peer, tx_packets),
+	NUMBER("culvert_replays", struct status_peer, replays),
+	NUMBER("culvert_undecryptable", struct status_peer, undecryptable),
+	NUMBER("culvert_refused_sources", struct status_peer, refused_sources),
+	NUMBER("culvert_dropped", struct status_peer, dropped),
+	{ 0 },
+};
+
+static void take_field(const struct field *fields, void *record, const char *key, char *value)
+{
+	for (; fields->key; fields++) {
+		char *at = (char *)record + fields->offset;
+
+		if (strcmp(fields->key, key))
+			continue;
+		if (fields->kind == FIELD_TEXT)
+			*(const char **)(void *)at = value;
+		else if (fields->kind == FIELD_NUMBER)
+			*(uint64_t *)(void *)at = strtoull(value, NULL, 10);
+		else
+			key_wipe(value, strlen(value));
+		return;
+	}
+}
+
+/* The next KEY=VALUE of the answer; false: the blank line, or its end. */
+static bool next_pair(char **answer, char **key, char **value)
+{
+	*key = strsep(answer, "\n");
+	if (!*key || !**key)
+		return false;
+	*value = strchr(*key, '=');
+	if (!*value)
+		return false;
+	*(*value)++ = '\0';
+	return true;
+}
+
+/* A list's room is the next power of two. */
+static void *grow(void *items, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return items;
+	return reallocarray(items, count ? count * 2 : 1, size);
+}
+
+static int add_peer(struct status *status, const char *hex)
+{
+	uint8_t key[KEY_LEN];
+	struct status_peer *peers;
+
+	if (key_from_hex(key, hex))
+		return -EINVAL;
+	peers = grow(status->peers, status->peer_count, sizeof(*peers));
+	if (!peers)
+		return -ENOMEM;
+	status->peers = peers;
+	peers += status->peer_count++;
+	*peers = (struct status_peer){ 0 };
+	key_to_base64(peers->public_key, key);
+	return 0;
+}
+
+static int add_allowed_ip(struct status_peer *peer, const char *prefix)
+{
+	const char **list = grow(peer->allowed_ips, peer->allowed_count, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	peer->allowed_ips = list;
+	list[peer->allowed_count++] = prefix;
+	return 0;
+}
+
+static int take_engine_line(struct status *status, const char *key, char *value)
+{
+	struct status_peer *peer =
+		status->peer_count ? &status->peers[status->peer_count - 1] : NULL;
+
+	if (!strcmp(key, "public_key"))
+		return add_peer(status, value);
+	if (!strcmp(key, "errno")) {
+		status->engine_answered = !strcmp(value, "0");
+		return 0;
+	}
+	if (!peer) {
+		if (!strcmp(key, "culvert_shared"))
+			status->shared = !strcmp(value, "true");
+		take_field(engine_fields, status, key, value);
+		return 0;
+	}
+	if (!strcmp(key, "allowed_ip"))
+		return add_allowed_ip(peer, value);
+	if (!strcmp(key, "persistent_keepalive_interval"))
+		peer->keepalive = (unsigned)strtoul(value, NULL, 10);
+	take_field(engine_peer_fields, peer, key, value);
+	return 0;
+}
+
+int status_parse_engine(struct status *status, char *answer)
+{
+	char *key, *value;
+	int error = 0;
+
+	/* To the end even after an error, so that no secret stays. */
+	while (next_pair(&answer, &key, &value)) {
+		int line_error = take_engine_line(status, key, value);
+
+		if (!error)
+			error = line_error;
+	}
+	if (!error && !status->engine_answered)
+		error = -EINVAL;
+	return error;
+}
+
+static struct status_peer *find_peer(struct status *status, const char *public_key)
+{
+	for (size_t i = 0; i < status->peer_count; i++) {
+		if (!strcmp(status->peers[i].public_key, public_key))
+			return &status->peers[i];
+	}
+	return NULL;
+}
+
+int status_parse_monitor(struct status *status, char *answer)
+{
+	struct status_peer nobody = { 0 }, *peer = NULL;
+	char *key, *value;
+
+	while (next_pair(&answer, &key, &value)) {
+		if (!strcmp(key, "peer")) {
+			peer = find_peer(status, value);
+			/* One that somebody removed with `wg`, say. */
+			if (!peer)
+				peer = &nobody;
+		} else if (!peer) {
+			take_field(monitor_fields, status, key, value);
+		} else if (!strcmp(key, "resolved")) {
+			peer->unresolved = !strcmp(value, "false");
+		} else {
+			take_field(monitor_peer_fields, peer, key, value);
+		}
+	}
+	return status->name && status->state && status->device ? 0 : -EINVAL;
+}
+
+void status_free(struct status *status)
+{
+	for (size_t i = 0; i < status->peer_count; i++)
+		free(status->peers[i].allowed_ips);
+	free(status->peers);
+	*status = (struct status){ 0 };
+}
+
+enum status_state status_peer_state(const struct status_peer *peer, uint64_t now)
+{
+	if (peer->last_handshake && now < peer->last_handshake + SESSION_SECONDS)
+		return STATUS_UP;
+	if (peer->unresolved && !peer->endpoint)
+		return STATUS_UNRESOLVED;
+	if (peer->last_handshake)
+		return STATUS_STALE;
+	return peer->tx_bytes ? STATUS_HANDSHAKING : STATUS_NEVER;
+}
+
+const char *status_state_name(enum status_state state)
+{
+	static const char *const names[] = {
+		[STATUS_UP] = "up",
+		[STATUS_HANDSHAKING] = "handshaking",
+		[STATUS_STALE] = "stale",
+		[STATUS_NEVER] = "never",
+		[STATUS_UNRESOLVED] = "unresolved",
+	};
+
+	return names[state];
+}
+
+bool status_is_degraded(const struct status *status, uint64_t now)
+{
+	if (!status->engine_answered || strcmp(status->state, "running"))
+		return true;
+	for (size_t i = 0; i < status->peer_count; i++) {
+		const struct status_peer *peer = &status->peers[i];
+
+		switch (status_peer_state(peer, now)) {
+		case STATUS_UP:
+			break;
+		case STATUS_HANDSHAKING:
+		case STATUS_UNRESOLVED:
+			return true;
+		case STATUS_STALE: /* without traffic that is as it should be */
+		case STATUS_NEVER:
+			if (peer->keepalive)
+				return true;
+		}
+	}
+	return false;
+}
+
+size_t status_character_len(const char *text)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *bytes = (const unsigned char *)text;
+	uint32_t code = *bytes;
+	size_t len = 1;
+
+	if (code < 0x80)
+		return 1;
+	while (len < 5 && code & (0x80U >> len))
+		len++;
+	if (len < 2 || len > 4)
+		return 0;
+	code &= 0x7fU >> len;
+	for (size_t i = 1; i < len; i++) {
+		if (bytes[i] >> 6 != 2)
+			return 0;
+		code = code << 6 | (bytes[i] & 0x3f);
+	}
+	if (code < smallest[len] || code > 0x10ffff || code >> 11 == 0xd800 >> 11)
+		return 0;
+	return len;
+}

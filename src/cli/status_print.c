@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: ISC */
+/* The status for a person: a header and a table of peers. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/status.h"
+#include "host/text.h"
+
+enum {
+	COLUMNS = 8,
+	ALLOWED_SHOWN = 3,
+	MINUTE = 60,
+	HOUR = 3600,
+	DAY = 86400,
+};
+
+static void add_age(struct text *text, uint64_t seconds)
+{
+	if (seconds < MINUTE)
+		text_add(text, "%" PRIu64 " s", seconds);
+	else if (seconds < HOUR)
+		text_add(text, "%" PRIu64 " min", seconds / MINUTE);
+	else if (seconds < DAY)
+		text_add(text, "%" PRIu64 " h %" PRIu64 " min", seconds / HOUR,
+			seconds % HOUR / MINUTE);
+	else
+		text_add(text, "%" PRIu64 " d %" PRIu64 " h", seconds / DAY, seconds % DAY / HOUR);
+}
+
+static void add_size(struct text *text, uint64_t bytes)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double size = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		text_add(text, "%" PRIu64 " B", bytes);
+		return;
+	}
+	for (size /= 1024; size >= 1024 && unit < 5; unit++)
+		size /= 1024;
+	text_add(text, "%.*f %s", size < 10 ? 2 : size < 100 ? 1 : 0, size, units[unit]);
+}
+
+static void add_endpoint(struct text *text, const struct status_peer *peer)
+{
+	if (peer->endpoint_name && peer->endpoint && strcmp(peer->endpoint_name, peer->endpoint))
+		text_add(text, "%s (%s)", peer->endpoint_name, peer->endpoint);
+	else if (peer->endpoint || peer->endpoint_name)
+		text_add(text, "%s", peer->endpoint ? peer->endpoint : peer->endpoint_name);
+	else
+		text_add(text, "-");
+}
+
+static void add_loss(struct text *text, const struct status_peer *peer)
+{
+	const struct {
+		uint64_t count;
+		const char *what;
+	} losses[] = {
+		{ peer->dropped, "dropped" },
+		{ peer->replays, "replays" },
+		{ peer->undecryptable, "undecryptable" },
+		{ peer->refused_sources, "refused" },
+	};
+	size_t start = text->len;
+
+	for (size_t i = 0; i < sizeof(losses) / sizeof(*losses); i++) {
+		if (losses[i].count)
+			text_add(text, "%s%" PRIu64 " %s", text->len > start ? ", " : "",
+				losses[i].count, losses[i].what);
+	}
+	if (text->len == start)
+		text_add(text, "-");
+}
+
+static void add_allowed(struct text *text, const struct status_peer *peer, bool shared)
+{
+	if (!peer->allowed_count)
+		text_add(text, shared ? "any" : "none");
+	for (size_t i = 0; i < peer->allowed_count && i < ALLOWED_SHOWN; i++)
+		text_add(text, "%s%s", i ? ", " : "", peer->allowed_ips[i]);
+	if (peer->allowed_count > ALLOWED_SHOWN)
+		text_add(text, " and %zu more", peer->allowed_count - ALLOWED_SHOWN);
+}
+
+static void fill_row(
+	struct text cells[COLUMNS], const struct status_peer *peer, bool shared, uint64_t now)
+{
+	if (peer->name)
+		text_add(&cells[0], "%s", peer->name);
+	else
+		text_add(&cells[0], "%.8s...", peer->public_key);
+	text_add(&cells[1], "%s", status_state_name(status_peer_state(peer, now)));
+	add_endpoint(&cells[2], peer);
+	if (peer->last_handshake) {
+		add_age(&cells[3], now > peer->last_handshake ? now - peer->last_handshake : 0);
+		text_add(&cells[3], " ago");
+	} else {
+		text_add(&cells[3], "-");
+	}
+	text_add(&cells[4], "%s", peer->session_cipher ? peer->session_cipher : "-");
+	add_size(&cells[5], peer->rx_bytes);
+	text_add(&cells[5], " / ");
+	add_size(&cells[5], peer->tx_bytes);
+	add_loss(&cells[6], peer);
+	add_allowed(&cells[7], peer, shared);
+}
+
+/* What a terminal would act on is replaced: the names are ours, but the engine could have been
+ * taken over. */
+static void make_harmless(struct text *text)
+{
+	size_t len;
+
+	for (size_t i = 0; i < text->len; i += len ? len : 1) {
+		const unsigned char *at = (const unsigned char *)text->bytes + i;
+		bool control = *at < ' ' || *at == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
+
+		len = status_character_len(text->bytes + i);
+		if (control || !len)
+			memset(text->bytes + i, '?', len ? len : 1);
+	}
+}
+
+/* Characters, not bytes. */
+static int width(const struct text *text)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < text->len; i++)
+		count += ((unsigned char)text->bytes[i] & 0xc0) != 0x80;
+	return count;
+}
+
+static void print_rows(FILE *to, struct text *cells, size_t rows)
+{
+	int widths[COLUMNS] = { 0 };
+
+	for (size_t i = 0; i < rows * COLUMNS; i++) {
+		make_harmless(&cells[i]);
+		if (width(&cells[i]) > widths[i % COLUMNS])
+			widths[i % COLUMNS] = width(&cells[i]);
+	}
+	for (size_t i = 0; i < rows * COLUMNS; i++) {
+		size_t column = i % COLUMNS;
+		bool last = column == COLUMNS - 1;
+		int padding = last ? 0 : widths[column] - width(&cells[i]);
+
+		fprintf(to, "%s%s%*s%s", column ? "  " : "  ", cells[i].len ? cells[i].bytes : "",
+			padding, "", last ? "\n" : "");
+	}
+}
+
+static void print_peers(FILE *to, const struct status *status, uint64_t now)
+{
+	static const char *const titles[COLUMNS] = { "PEER", "STATE", "ENDPOINT", "HANDSHAKE",
+		"CIPHER", "RX / TX", "LOSS", "ALLOWED IPS" };
+	size_t rows = status->peer_count + 1;
+	struct text *cells = calloc(rows * COLUMNS, sizeof(*cells));
+
+	if (!cells)
+		return;
+	for (size_t i = 0; i < COLUMNS; i++)
+		text_add(&cells[i], "%s", titles[i]);
+	for (size_t i = 1; i < rows; i++)
+		fill_row(&cells[i * COLUMNS], &status->peers[i - 1], status->shared, now);
+	print_rows(to, cells, rows);
+	for (size_t i = 0; i < rows * COLUMNS; i++)
+		text_free(&cells[i]);
+	free(cells);
+}
+
+static void print_line(FILE *to, struct text *line)
+{
+	make_harmless(line);
+	if (line->len)
+		fprintf(to, "%s\n", line->bytes);
+	text_free(line);
+}
+
+static void print_header(FILE *to, const struct status *status, uint64_t now)
+{
+	time_t since_time = (time_t)status->since;
+	struct text line = { 0 };
+	char since[32] = "?";
+	struct tm local;
+
+	if (localtime_r(&since_time, &local))
+		strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &local);
+	text_add(&line, "%s: %s since %s (", status->name,
+		strcmp(status->state, "running") ? status->state : "up", since);
+	add_age(&line, now > status->since ? now - status->since : 0);
+	text_add(&line, "), device %s, pid %" PRIu64, status->device, status->pid);
+	if (status->listen_port)
+		text_add(&line, ", port %" PRIu64, status->listen_port);
+	if (status->fwmark)
+		text_add(&line, ", mark 0x%" PRIx64, status->fwmark);
+	print_line(to, &line);
+	if (status->mtu)
+		text_add(&line, "  MTU %" PRIu64 ": %s", status->mtu,
+			status->mtu_why ? status->mtu_why : "");
+	print_line(to, &line);
+	if (status->last_error)
+		text_add(&line, "  last error: %s", status->last_error);
+	print_line(to, &line);
+}
+
+void status_print(FILE *to, const struct status *status, uint64_t now)
+{
+	struct text line = { 0 };
+
+	print_header(to, status, now);
+	if (!status->engine_answered) {
+		if (status->engine_pid)
+			fputs("  the engine does not answer: nothing is known of the peers\n", to);
+		return;
+	}
+	if (status->peer_count)
+		print_peers(to, status, now);
+	for (size_t i = 0; i < status->peer_count; i++) {
+		const struct status_peer *peer = &status->peers[i];
+
+		if (peer->unresolved && peer->resolve_error)
+			text_add(&line, "  %s: %s", peer->endpoint_name ? peer->endpoint_name : "?",
+				peer->resolve_error);
+		print_line(to, &line);
+	}
+}

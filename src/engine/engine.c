@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: ISC */
+/* The engine: between the tunnel, which does no I/O, and the descriptors. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/engine_internal.h"
+#include "engine/event.h"
+#include "engine/link.h"
+#include "engine/log.h"
+#include "engine/requests.h"
+#include "engine/sandbox.h"
+
+/* ---- Turns ---- */
+
+static uint64_t read_clock(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (uint64_t)time.tv_sec * WIRE_SECOND + (uint64_t)time.tv_nsec;
+}
+
+void engine_begin_turn(struct engine *engine)
+{
+	engine->now.boot = read_clock(CLOCK_BOOTTIME);
+	engine->now.wall = read_clock(CLOCK_REALTIME);
+}
+
+uint64_t engine_end_turn(struct engine *engine)
+{
+	return tunnel_tick(engine->tunnel, engine->now);
+}
+
+void engine_end(struct engine *engine, int status, const char *reason)
+{
+	if (engine->ending) /* for the first reason */
+		return;
+	log_line(status ? LOG_ERR : LOG_INFO, "ending: %s", reason);
+	engine->ending = true;
+	engine->status = status;
+	event_loop_stop(engine->loop);
+}
+
+/* Packets may be here before the news that the link went up: the first is not to be lost for that.
+ */
+static void catch_up(struct engine *engine)
+{
+	if (!tunnel_is_up(engine->tunnel))
+		engine_on_link(engine);
+}
+
+void engine_on_tun(struct engine *engine)
+{
+	struct tunnel_packet *packets;
+	const int count =
+		tun_read_batch(engine->tun_batch, engine->setup.tun, &engine->offload, &packets);
+
+	catch_up(engine);
+	if (count == -EBADFD)
+		engine_end(engine, 0, "the device was removed");
+	else if (count > 0)
+		tunnel_outbound(engine->tunnel, packets, (size_t)count, engine->now);
+}
+
+void engine_on_udp(struct engine *engine, int fd)
+{
+	struct tunnel_datagram *datagrams;
+	const int count = udp_receive(engine->udp_batch, fd, &datagrams);
+
+	catch_up(engine);
+	/* An error is one that the network reported, and gone by being read. */
+	if (count > 0)
+		tunnel_inbound(engine->tunnel, datagrams, (size_t)count, engine->now);
+}
+
+/* ---- What the tunnel wants done ---- */
+
+static void send_bursts(void *context, struct endpoint *to, const struct tunnel_burst *bursts,
+	size_t count, uint8_t tos)
+{
+	struct engine *engine = context;
+	const int error = udp_send(&engine->udp, to, bursts, count, tos);
+
+	if (error)
+		report_send_error(engine->report, to, error, engine->now.boot);
+}
+
+static void deliver_packet(void *context, const struct iovec *parts, size_t count)
+{
+	struct engine *engine = context;
+	const int error = tun_write(engine->setup.tun, &engine->offload, parts, count);
+
+	if (error == -EBADFD) {
+		engine_end(engine, 0, "the device was removed");
+	} else if (error == -EINVAL && count > 2) {
+		log_line(LOG_WARNING, "this kernel refuses merged packets: they go one by one now");
+		tunnel_set_merging(engine->tunnel, false, false);
+	}
+}
+
+static void report(void *context, const struct tunnel_event *event)
+{
+	struct engine *engine = context;
+
+	report_event(engine->report, event, engine->now.boot);
+}
+
+static const struct tunnel_ops ops = {
+	.send = send_bursts,
+	.deliver = deliver_packet,
+	.report = report,
+};
+
+/* ---- Sockets ---- */
+
+static int open_sockets(
+	const struct engine *engine, struct udp_sockets *sockets, uint16_t port, uint32_t fwmark)
+{
+	if (engine->setup.requests >= 0)
+		return requests_open_sockets(engine->setup.requests, port, fwmark, sockets);
+	return udp_open(sockets, port, fwmark);
+}
+
+static int use_sockets(struct engine *engine, const struct udp_sockets *sockets)
+{
+	event_loop_forget_sockets(engine->loop);
+	udp_close(&engine->udp);
+	engine->udp = *sockets;
+	return event_loop_watch_sockets(engine->loop, engine->udp.v4, engine->udp.v6);
+}
+
+/* A port cannot be opened twice: the old sockets go first, and are opened again if the new ones
+ * fail. */
+static int reopen_same_port(struct engine *engine, uint32_t fwmark, struct udp_sockets *sockets)
+{
+	const struct udp_sockets old = engine->udp;
+	int error;
+
+	event_loop_forget_sockets(engine->loop);
+	udp_close(&engine->udp);
+	error = open_sockets(engine, sockets, old.port, fwmark);
+	if (!error || open_sockets(engine, sockets, old.port, old.fwmark))
+		return error;
+	use_sockets(engine, sockets);
+	return error;
+}
+
+/* The tunnel is up if the link is and there are sockets. */
+static void update_tunnel(struct engine *engine)
+{
+	const bool sockets = engine->udp.v4 >= 0 || engine->udp.v6 >= 0;
+	const bool up = engine->link_up && sockets;
+
+	if (up != tunnel_is_up(engine->tunnel))
+		tunnel_set_up(engine->tunnel, up, engine->now);
+}
+
+static int rebind(void *context, uint16_t *port, uint32_t fwmark)
+{
+	struct engine *engine = context;
+	struct udp_sockets sockets = UDP_SOCKETS_CLOSED;
+	int error;
+
+	if (*port && *port == engine->udp.port)
+		error = reopen_same_port(engine, fwmark, &sockets);
+	else
+		error = open_sockets(engine, &sockets, *port, fwmark);
+	if (!error)
+		error = use_sockets(engine, &sockets);
+	if (error) {
+		log_line(LOG_ERR, "cannot open UDP port %u: %s", *port, strerror(-error));
+		update_tunnel(engine);
+		return error;
+	}
+	*port = engine->udp.port;
+	log_line(LOG_INFO, "listening on UDP port %u%s", *port,
+		engine->udp.v4 < 0   ? ", IPv6 only"
+		: engine->udp.v6 < 0 ? ", IPv4 only"
+				     : "");
+	tunnel_set_port(engine->tunnel, *port);
+	tunnel_clear_sources(engine->tunnel);
+	update_tunnel(engine);
+	return 0;
+}
+
+static uint32_t interface_index(void *context, const char *name)
+{
+	(void)context;
+	return if_nametoindex(name);
+}
+
+/* ---- The device's state ---- */
+
+/* With sockets at the latest now, so that a tunnel without a ListenPort has one of its own. */
+static void set_link(struct engine *engine, bool up)
+{
+	struct uapi_device *device = &engine->device;
+	uint16_t port = device->listen_port;
+
+	if (up != engine->link_up)
+		log_line(LOG_DEBUG, "the link is %s", up ? "up" : "down");
+	engine->link_up = up;
+	if (up && engine->udp.v4 < 0 && engine->udp.v6 < 0 &&
+		!rebind(engine, &port, device->fwmark))
+		device->listen_port = port;
+	update_tunnel(engine);
+}
+
+/* In another namespace the device's state is out of our sight. Packets tell: there are none while
+ * it is down. So the tunnel stays up. */
+static void device_left(struct engine *engine)
+{
+	char name[IFNAMSIZ];
+
+	if (tun_get_name(engine->setup.tun, name) == -EBADFD) {
+		engine_end(engine, 0, "the device was removed");
+		return;
+	}
+	log_line(LOG_DEBUG, "the device is in another network namespace now");
+	set_link(engine, true);
+}
+
+void engine_on_link(struct engine *engine)
+{
+	struct link_news news;
+	const int error = link_read(engine->link, engine->interface, &news);
+
+	if (error)
+		log_line(LOG_WARNING, "cannot follow the device's state: %s", strerror(-error));
+	if (news.network)
+		tunnel_clear_sources(engine->tunnel);
+	if (news.has_state && news.mtu)
+		tunnel_set_mtu(engine->tunnel, news.mtu);
+	if (news.left)
+		device_left(engine);
+	else if (news.has_state)
+		set_link(engine, news.up);
+}
+
+/* ---- The control socket's file ---- */
+
+void engine_on_path_watch(struct engine *engine)
+{
+	char events[4096];
+	struct stat now;
+
+	while (read(engine->path_watch, events, sizeof(events)) > 0)
+		;
+	if (lstat(engine->setup.listener_path, &now) < 0 ||
+		now.st_dev != engine->path_stat.st_dev || now.st_ino != engine->path_stat.st_ino)
+		engine_end(engine, 0, "the control socket was removed");
+}
+
+static void watch_path(struct engine *engine)
+{
+	const char *path = engine->setup.listener_path;
+
+	if (!path || lstat(path, &engine->path_stat) < 0)
+		return;
+	engine->path_watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	/* Unlinking a socket that is open changes its attributes (the link count), and no more. */
+	if (engine->path_watch < 0 || inotify_add_watch(engine->path_watch, path,
+					      IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
+		log_line(LOG_WARNING, "cannot watch %s: %s", path, strerror(errno));
+}
+
+/* ---- From start to end ---- */
+
+static int follow_link(struct engine *engine)
+{
+	engine->interface = if_nametoindex(engine->setup.device);
+	if (!engine->interface)
+		return 0;
+	engine->link = link_open(engine->interface);
+	return engine->link < 0 ? engine->link : 0;
+}
+
+static int engine_init(struct engine *engine)
+{
+	int error;
+
+	engine->device = (struct uapi_device){ .context = engine,
+		.listen_port = engine->udp.port,
+		.fwmark = engine->udp.fwmark,
+		.rebind = rebind,
+		.interface_index = interface_index };
+	engine_begin_turn(engine);
+	engine->tunnel = tunnel_new(&ops, engine);
+	engine->tun_batch = tun_batch_new();
+	engine->udp_batch = udp_batch_new();
+	engine->report = report_new();
+	if (!engine->tunnel || !engine->tun_batch || !engine->udp_batch || !engine->report)
+		return -ENOMEM;
+	engine->offload = tun_negotiate(engine->setup.tun, true);
+	tunnel_set_merging(engine->tunnel, engine->offload.tcp, engine->offload.udp);
+	error = follow_link(engine);
+	if (error)
+		return error;
+	watch_path(engine);
+	engine->loop = event_loop_new(engine);
+	if (!engine->loop)
+		return -ENOMEM;
+	return event_loop_watch_sockets(engine->loop, engine->udp.v4, engine->udp.v6);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void engine_finish(struct engine *engine)
+{
+	event_loop_free(engine->loop);
+	tunnel_free(engine->tunnel);
+	tun_batch_free(engine->tun_batch);
+	udp_batch_free(engine->udp_batch);
+	report_free(engine->report);
+	udp_close(&engine->udp);
+	close_fd(engine->link);
+	close_fd(engine->path_watch);
+	close_fd(engine->setup.tun);
+	close_fd(engine->setup.listener);
+	close_fd(engine->setup.control);
+	close_fd(engine->setup.requests);
+}
+
+int engine_run(const struct engine_setup *setup)
+{
+	struct engine engine = { .setup = *setup, .udp = setup->udp, .link = -1, .path_watch = -1 };
+	int error = engine_init(&engine);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!error)
+		error = setup->uid ? sandbox_drop_user(setup->uid, setup->gid) : sandbox_protect();
+	if (error) {
+		log_line(LOG_ERR, "the engine cannot start: %s", strerror(-error));
+		engine.status = 1;
+	} else {
+		if (!engine.interface)
+			set_link(&engine, true);
+		if (setup->listener_path) /* it may have gone before it was watched */
+			engine_on_path_watch(&engine);
+		error = engine.ending ? 0 : event_loop_run(engine.loop);
+		if (error) {
+			log_line(LOG_ERR, "the event loop failed: %s", strerror(-error));
+			engine.status = 1;
+		}
+	}
+	engine_finish(&engine);
+	return engine.status;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The engine: the process that moves packets. It is handed every descriptor that it needs and runs
+ * one event loop until it is told to stop, the device goes away or the monitor does.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <net/if.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/udp.h"
+
+/* How an engine is started. Descriptors are -1 where there is none; engine_run owns and closes
+ * them. */
+struct engine_setup {
+	char device[IFNAMSIZ];
+	int tun; /* TUN descriptor, IFF_NO_PI, non-blocking */
+	struct udp_sockets
+		udp;  /* closed ones: opened with the first listen_port or when the link is up */
+	int listener; /* the control socket that `wg` connects to, listening */
+	int control; /* a connected control-protocol stream: the monitor. Its end ends the engine */
+	int requests; /* engine/requests.h, SOCK_SEQPACKET: to the monitor; -1: the engine does
+			 privileged things itself */
+	const char *listener_path; /* watch this file: its removal ends the engine. NULL: do not */
+	uid_t uid; /* drop to this user and group before the first packet, unless 0 */
+	gid_t gid;
+};
+
+/* Returns the exit status: 0 for SIGINT, SIGTERM, removal of the device or the control socket. */
+int engine_run(const struct engine_setup *setup);
+
+#endif

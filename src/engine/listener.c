@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: ISC */
+/* The control socket that `wg` connects to. */
+#include "engine/listener.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 64 };
+
+int listener_path(char path[LISTENER_PATH_SIZE], const char *device)
+{
+	if (!*device || strlen(device) >= IFNAMSIZ || strchr(device, '/'))
+		return -EINVAL;
+	snprintf(path, LISTENER_PATH_SIZE, LISTENER_DIRECTORY "/%s.sock", device);
+	return 0;
+}
+
+static bool answers(const struct sockaddr_un *address)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool connected;
+
+	if (fd < 0)
+		return false;
+	/* EAGAIN: its backlog is full, so somebody has it. */
+	connected =
+		!connect(fd, (const struct sockaddr *)address, sizeof(*address)) || errno == EAGAIN;
+	close(fd);
+	return connected;
+}
+
+static int clear_way(const struct sockaddr_un *address)
+{
+	struct stat there;
+
+	if (lstat(address->sun_path, &there) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(there.st_mode))
+		return -EEXIST;
+	if (answers(address))
+		return -EADDRINUSE;
+	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int make_directory(void)
+{
+	const mode_t mask = umask(022);
+	const int error = mkdir(LISTENER_DIRECTORY, 0755) < 0 && errno != EEXIST ? -errno : 0;
+
+	umask(mask);
+	return error;
+}
+
+static int bind_private(int fd, const struct sockaddr_un *address)
+{
+	const mode_t mask = umask(077);
+	const int error =
+		bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+
+	umask(mask);
+	return error;
+}
+
+int listener_open(const char *device, int *fd)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[LISTENER_PATH_SIZE];
+	int made = -1, error = listener_path(path, device);
+
+	if (error)
+		return error;
+	memcpy(address.sun_path, path, sizeof(path));
+	error = make_directory();
+	if (!error)
+		error = clear_way(&address);
+	if (error)
+		return error;
+	made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (made < 0)
+		return -errno;
+	error = bind_private(made, &address);
+	if (!error && listen(made, BACKLOG) < 0) {
+		error = -errno;
+		unlink(path);
+	}
+	if (error) {
+		close(made);
+		return error;
+	}
+	*fd = made;
+	return 0;
+}
+
+void listener_remove(const char *device)
+{
+	char path[LISTENER_PATH_SIZE];
+
+	if (!listener_path(path, device))
+		unlink(path);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/* The control socket that `wg` connects to: /var/run/wireguard/DEVICE.sock. */
+#ifndef ENGINE_LISTENER_H
+#define ENGINE_LISTENER_H
+
+#define LISTENER_DIRECTORY "/var/run/wireguard"
+
+enum { LISTENER_PATH_SIZE = 64 };
+
+/* The socket's path. 0; -EINVAL: that is no device's name. */
+int listener_path(char path[LISTENER_PATH_SIZE], const char *device);
+
+/* Makes the socket (and its directory), for the owner alone, in place of one that a dead process
+ * left. 0 and *fd, listening, non-blocking; -EADDRINUSE: somebody answers there; -EEXIST: something
+ * there is no socket; other -errno. */
+int listener_open(const char *device, int *fd);
+
+void listener_remove(const char *device);
+
+#endif

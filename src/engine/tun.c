@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: ISC */
+/* The TUN device: IP packets and super-packets. */
+#include "engine/tun.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/tunnel.h"
+
+/* Kernel headers before 6.2. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+enum {
+	BATCH = 64,
+	PACKET_MAX = 65535,
+	/* A batch of super-packets that are read, sealed and sent fits the second-level cache. */
+	ARENA = 256 * 1024,
+	ALIGNMENT = 64,
+};
+
+static_assert(ARENA > PACKET_MAX + WIRE_PADDING, "room for one packet at least");
+
+struct tun_batch {
+	uint8_t *arena;
+	struct tunnel_packet packets[BATCH];
+};
+
+static int prepare_fd(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+int tun_create(const char *name, int *fd)
+{
+	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	int opened, error;
+
+	if (!*name || strlen(name) >= IFNAMSIZ || strchr(name, '%')) /* the kernel numbers "x%d" */
+		return -EINVAL;
+	opened = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (opened < 0)
+		return -errno;
+	strcpy(request.ifr_name, name);
+	if (ioctl(opened, TUNSETIFF, &request) < 0) {
+		error = -errno;
+		close(opened);
+		return error;
+	}
+	*fd = opened;
+	return 0;
+}
+
+int tun_attach(int fd, char name[IFNAMSIZ])
+{
+	struct ifreq request = { 0 };
+
+	if (ioctl(fd, TUNGETIFF, &request) < 0)
+		return errno == EBADFD ? -EBADFD : -EINVAL;
+	/* IFF_NO_PI cannot be asked for: here its bit stands for IFF_NOFILTER, and is nearly always
+	 * set. */
+	if (!(request.ifr_flags & IFF_TUN))
+		return -EINVAL;
+	memcpy(name, request.ifr_name, IFNAMSIZ);
+	return prepare_fd(fd);
+}
+
+int tun_get_name(int fd, char name[IFNAMSIZ])
+{
+	struct ifreq request = { 0 };
+
+	if (ioctl(fd, TUNGETIFF, &request) < 0)
+		return -errno;
+	memcpy(name, request.ifr_name, IFNAMSIZ);
+	return 0;
+}
+
+const char *tun_explain(int error)
+{
+	switch (-error) {
+	case ENOENT:
+		return "there is no /dev/net/tun: in a container, pass that device in; else "
+		       "mkdir -p /dev/net && mknod /dev/net/tun c 10 200";
+	case ENODEV:
+	case ENXIO:
+		return "the kernel has no TUN driver: modprobe tun";
+	case EACCES:
+	case EPERM:
+		return "not permitted: it takes root, or CAP_NET_ADMIN and access to /dev/net/tun";
+	case EBUSY:
+		return "another program has a device of this name open: stop it, or choose another "
+		       "name";
+	case EEXIST:
+	case EINVAL:
+		return "the name is not usable: 1 to 15 characters without / and %, and of no "
+		       "device that is there";
+	default:
+		return strerror(-error);
+	}
+}
+
+struct tun_offload tun_negotiate(int fd, bool wanted)
+{
+	const int header_size = sizeof(struct virtio_net_hdr);
+	const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+	struct tun_offload offload = { 0 };
+	struct ifreq request = { 0 };
+
+	if (ioctl(fd, TUNGETIFF, &request) < 0 || !(request.ifr_flags & IFF_VNET_HDR) ||
+		ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0)
+		return offload;
+	offload.header = true;
+	offload.tcp = wanted && !ioctl(fd, TUNSETOFFLOAD, tcp);
+	offload.udp = offload.tcp && !ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6);
+	if (!offload.tcp)
+		ioctl(fd, TUNSETOFFLOAD, 0);
+	return offload;
+}
+
+struct tun_batch *tun_batch_new(void)
+{
+	struct tun_batch *batch = malloc(sizeof(*batch));
+
+	if (!batch)
+		return NULL;
+	batch->arena = malloc(ARENA);
+	if (!batch->arena) {
+		free(batch);
+		return NULL;
+	}
+	return batch;
+}
+
+void tun_batch_free(struct tun_batch *batch)
+{
+	if (!batch)
+		return;
+	free(batch->arena);
+	free(batch);
+}
+
+/* Reads one packet to where packet->data points. Its length, or -errno. */
+static ssize_t read_packet(int fd, const struct tun_offload *offload, struct tunnel_packet *packet)
+{
+	struct iovec parts[] = { { &packet->header, sizeof(packet->header) },
+		{ packet->data, PACKET_MAX } };
+	ssize_t len;
+
+	packet->header = (struct virtio_net_hdr){ 0 };
+	do
+		len = offload->header ? readv(fd, parts, 2) : read(fd, packet->data, PACKET_MAX);
+	while (len < 0 && errno == EINTR);
+	if (len < 0)
+		return -errno;
+	if (offload->header)
+		len -= len < (ssize_t)sizeof(packet->header) ? len
+							     : (ssize_t)sizeof(packet->header);
+	return len;
+}
+
+int tun_read_batch(struct tun_batch *batch, int fd, const struct tun_offload *offload,
+	struct tunnel_packet **packets)
+{
+	size_t used = 0;
+	int count = 0;
+
+	*packets = batch->packets;
+	while (count < BATCH && used + PACKET_MAX + WIRE_PADDING <= ARENA) {
+		struct tunnel_packet *packet = &batch->packets[count];
+
+		packet->data = batch->arena + used;
+		const ssize_t len = read_packet(fd, offload, packet);
+
+		if (len < 0 && len != -EAGAIN && !count)
+			return (int)len;
+		if (len <= 0) /* an error that stays is told by the next call */
+			break;
+		packet->len = (size_t)len;
+		used += (packet->len + WIRE_PADDING + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+		count++;
+	}
+	return count;
+}
+
+int tun_write(int fd, const struct tun_offload *offload, const struct iovec *parts, size_t count)
+{
+	const size_t skipped = offload->header ? 0 : 1;
+	ssize_t written;
+
+	do
+		written = writev(fd, parts + skipped, (int)(count - skipped));
+	while (written < 0 && errno == EINTR);
+	return written < 0 ? -errno : 0;
+}

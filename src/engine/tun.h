@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/* The TUN device: IP packets (IFF_NO_PI) and super-packets (IFF_VNET_HDR), read in batches. */
+#ifndef ENGINE_TUN_H
+#define ENGINE_TUN_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+/* Makes the TUN device of this name; it is there as long as *fd (non-blocking, close-on-exec) is
+ * open. 0, or -errno, for which tun_explain has words. */
+int tun_create(const char *name, int *fd);
+
+/* Takes a TUN descriptor that somebody else made with IFF_NO_PI, and makes it non-blocking and
+ * close-on-exec. 0 and its device's name; -EINVAL: no TUN device;
+ * -EBADFD: not, or no longer, a device's; other -errno. */
+int tun_attach(int fd, char name[IFNAMSIZ]);
+
+/* The device's name now: it may have been renamed. 0; -EBADFD: the device is gone; other -errno. */
+int tun_get_name(int fd, char name[IFNAMSIZ]);
+
+/* Why tun_create failed and what to do about it: a sentence without a newline. error is negative.
+ */
+const char *tun_explain(int error);
+
+/* What a device does for us; found out by tun_negotiate. */
+struct tun_offload {
+	bool header; /* packets are preceded by a struct virtio_net_hdr */
+	bool tcp;    /* super-packets of TCP, both ways */
+	bool udp;    /* ... and UDP, from kernel 6.2 */
+};
+
+/* Asks the device for as much as it has (wanted: else for nothing but plain packets). */
+struct tun_offload tun_negotiate(int fd, bool wanted);
+
+struct tunnel_packet;
+struct tun_batch; /* opaque: buffers for the packets of one read */
+
+struct tun_batch *tun_batch_new(void); /* NULL: out of memory */
+void tun_batch_free(struct tun_batch *batch);
+
+/* Reads what is there, as far as the batch has room, without blocking. Returns how many and
+ * *packets, which point into the batch until the next call and have WIRE_PADDING writable bytes
+ * behind them. 0: nothing there. -EBADFD: the device is gone; other -errno. */
+int tun_read_batch(struct tun_batch *batch, int fd, const struct tun_offload *offload,
+	struct tunnel_packet **packets);
+
+/* Writes one packet, whose first part is its struct virtio_net_hdr. One that the device refuses is
+ * lost (as all are while it is down). 0 or -errno; -EBADFD: the device is gone. */
+int tun_write(int fd, const struct tun_offload *offload, const struct iovec *parts, size_t count);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The WireGuard control protocol (https://www.wireguard.com/xplatform/), as text: what `wg` speaks
+ * to us and what the monitor sets the engine up with. Pure functions: no descriptor, no event loop.
+ *
+ * A connection feeds bytes as they come; each complete request is parsed whole before any of it is
+ * applied, so that a request with an error changes nothing.
+ *
+ * Extensions (their values never hold '='; `wg` ignores what it does not know). On the device:
+ * culvert_shared_key (set; hex, not zero),
+ * culvert_host_id (set, before or with the shared key; hex). On a peer: culvert_cipher (none, auto
+ * or a name; a cipher that this machine lacks is -EOPNOTSUPP) and culvert_name (printable UTF-8;
+ * empty: none). In answers only: culvert_shared=true on the device, culvert_session_cipher (of the
+ * newest session; left out before the first), culvert_rx_packets, culvert_tx_packets,
+ * culvert_replays, culvert_undecryptable, culvert_refused_sources, culvert_dropped.
+ *
+ * In a shared-key tunnel the one peer comes and goes with the key. It is named by its public key
+ * (tunnel_local()->responder.public_key); replace_peers leaves it alone; -EBUSY for private_key and
+ * for remove; -EINVAL for preshared_key, culvert_cipher=none and any other peer (unless update_only
+ * or remove). No answer tells a key of it.
+ */
+#ifndef ENGINE_UAPI_H
+#define ENGINE_UAPI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/tunnel.h"
+
+/* The device's settings that are not the tunnel's: the owner carries them out. */
+struct uapi_device {
+	uint16_t listen_port;
+	uint32_t fwmark;
+	void *context;
+	/* Open the sockets anew with this port and mark; 0 and *port what it became, or -errno and
+	 * all as it was. */
+	int (*rebind)(void *context, uint16_t *port, uint32_t fwmark);
+	/* The index of an interface, 0 if there is none of this name; for endpoints like
+	 * "[fe80::1%eth0]:51820", which `wg` sends. May be NULL: only numbers are understood then.
+	 */
+	uint32_t (*interface_index)(void *context, const char *name);
+};
+
+struct uapi_connection; /* opaque; may hold secrets until freed */
+
+struct uapi_connection *uapi_connection_new(struct tunnel *tunnel, struct uapi_device *device);
+void uapi_connection_free(struct uapi_connection *connection);
+
+/*
+ * Takes len bytes off a connection and carries out each request they complete; eof tells that no
+ * more will come and counts as the blank line that ends a request. Answers are appended to *answer
+ * (malloc'ed, *answer_len long, no NUL; the caller wipes and frees; both start as NULL and 0).
+ *
+ * 0, be there errors in the answers or not. Else -errno, after which the connection must be closed
+ * once the answer is sent: -EPROTO: neither get nor set; -E2BIG: a request above 64 MiB, or more
+ * requests at once after 64 MiB of answers; -ENOMEM.
+ */
+int uapi_connection_feed(struct uapi_connection *connection, const void *bytes, size_t len,
+	bool eof, struct now now, char **answer, size_t *answer_len);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: ISC */
+/* The control protocol: a tunnel's state as text. */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/uapi_internal.h"
+
+#define NANOSECONDS UINT64_C(1000000000)
+
+/* realloc would leave a copy behind that nobody wipes. */
+static bool reserve(struct uapi_text *text, size_t more)
+{
+	size_t room = text->room ? text->room : UAPI_ANSWER_LINE_SIZE;
+	char *bytes;
+
+	if (text->failed)
+		return false;
+	if (text->room - text->len >= more)
+		return true;
+	while (room - text->len < more)
+		room *= 2;
+	bytes = malloc(room);
+	if (!bytes) {
+		text->failed = true;
+		return false;
+	}
+	if (text->bytes) {
+		memcpy(bytes, text->bytes, text->len);
+		key_wipe(text->bytes, text->len);
+		free(text->bytes);
+	}
+	text->bytes = bytes;
+	text->room = room;
+	return true;
+}
+
+void uapi_text_add(struct uapi_text *text, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	if (!reserve(text, UAPI_ANSWER_LINE_SIZE))
+		return;
+	va_start(args, format);
+	len = vsnprintf(text->bytes + text->len, UAPI_ANSWER_LINE_SIZE, format, args);
+	va_end(args);
+	if (len < 0 || len >= UAPI_ANSWER_LINE_SIZE)
+		text->failed = true;
+	else
+		text->len += (size_t)len;
+}
+
+static void add_key(struct uapi_text *text, const char *name, const uint8_t key[KEY_LEN])
+{
+	char hex[KEY_HEX_SIZE];
+
+	key_to_hex(hex, key);
+	uapi_text_add(text, "%s=%s\n", name, hex);
+	key_wipe(hex, sizeof(hex));
+}
+
+static void add_device(
+	struct uapi_text *text, const struct noise_local *local, const struct uapi_device *device)
+{
+	if (local->has_key && !local->shared)
+		add_key(text, "private_key", local->responder.private_key);
+	uapi_text_add(text, "listen_port=%u\n", (unsigned)device->listen_port);
+	if (device->fwmark)
+		uapi_text_add(text, "fwmark=%" PRIu32 "\n", device->fwmark);
+	if (local->shared)
+		uapi_text_add(text, "culvert_shared=true\n");
+}
+
+static void add_prefix(void *context, int family, const uint8_t *address, unsigned length)
+{
+	char host[INET6_ADDRSTRLEN];
+
+	inet_ntop(family, address, host, sizeof(host));
+	uapi_text_add(context, "allowed_ip=%s/%u\n", host, length);
+}
+
+static void add_extensions(struct uapi_text *text, const struct peer *peer)
+{
+	static const char *const ciphers[] = {
+		[PEER_CIPHER_WIREGUARD] = "none",
+		[PEER_CIPHER_AUTO] = "auto",
+	};
+	const struct peer_counters *counters = &peer->counters;
+
+	uapi_text_add(text, "culvert_cipher=%s\n",
+		peer->cipher == PEER_CIPHER_FIXED ? peer->fixed_cipher->name
+						  : ciphers[peer->cipher]);
+	if (peer->name[0])
+		uapi_text_add(text, "culvert_name=%s\n", peer->name);
+	if (peer->last_cipher)
+		uapi_text_add(text, "culvert_session_cipher=%s\n", peer->last_cipher->name);
+	uapi_text_add(text, "culvert_rx_packets=%" PRIu64 "\n", counters->rx_packets);
+	uapi_text_add(text, "culvert_tx_packets=%" PRIu64 "\n", counters->tx_packets);
+	uapi_text_add(text, "culvert_replays=%" PRIu64 "\n", counters->replays);
+	uapi_text_add(text, "culvert_undecryptable=%" PRIu64 "\n", counters->undecryptable);
+	uapi_text_add(text, "culvert_refused_sources=%" PRIu64 "\n", counters->refused_sources);
+	uapi_text_add(text, "culvert_dropped=%" PRIu64 "\n", counters->dropped);
+}
+
+static void add_peer(struct uapi_text *text, const struct peer *peer, bool shared)
+{
+	char endpoint[ENDPOINT_TEXT_SIZE];
+
+	add_key(text, "public_key", peer->public_key);
+	if (!shared) /* that one was derived from the shared key, which is never told */
+		add_key(text, "preshared_key", noise_remote_psk(peer->noise));
+	uapi_text_add(text, "protocol_version=1\n");
+	if (endpoint_is_set(&peer->endpoint)) {
+		endpoint_to_text(endpoint, &peer->endpoint);
+		uapi_text_add(text, "endpoint=%s\n", endpoint);
+	}
+	uapi_text_add(
+		text, "last_handshake_time_sec=%" PRIu64 "\n", peer->last_handshake / NANOSECONDS);
+	uapi_text_add(
+		text, "last_handshake_time_nsec=%" PRIu64 "\n", peer->last_handshake % NANOSECONDS);
+	uapi_text_add(text, "tx_bytes=%" PRIu64 "\n", peer->counters.tx_bytes);
+	uapi_text_add(text, "rx_bytes=%" PRIu64 "\n", peer->counters.rx_bytes);
+	uapi_text_add(text, "persistent_keepalive_interval=%u\n",
+		(unsigned)peer->timers.persistent_interval);
+	allowedips_walk(&peer->allowed, add_prefix, text);
+	add_extensions(text, peer);
+}
+
+void uapi_text_add_state(
+	struct uapi_text *text, const struct tunnel *tunnel, const struct uapi_device *device)
+{
+	const struct noise_local *local = tunnel_local(tunnel);
+
+	add_device(text, local, device);
+	for (const struct peer *peer = tunnel_first_peer(tunnel); peer; peer = peer->next_peer)
+		add_peer(text, peer, local->shared);
+}

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: ISC */
+/* UDP over IPv4 and IPv6 on one port: batched receive and send, answers from the address that was
+ * asked. */
+#include "engine/udp.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/tunnel.h"
+
+enum {
+	BATCH = 16, /* received at once; each may be many datagrams that the kernel merged */
+	DATAGRAMS = 1024,
+	SENDS = 64,            /* sent at once */
+	SEGMENTS_MAX = 64,     /* UDP_MAX_SEGMENTS of older kernels */
+	SEGMENTED_MAX = 65507, /* bytes of one burst: what fits in an IPv4 datagram */
+	DATAGRAM_MAX = 65535,
+	/* Of this only the pages that a datagram reached are ever backed by memory. Not a multiple
+	 * of the page size, so that datagrams' heads do not all fall on the same cache lines. */
+	STRIDE = 65536 + 128,
+	CONTROL_SIZE = 128, /* more than the control messages that we ask for take */
+	SOCKET_BUFFER = 7 << 20,
+	PORT_TRIES = 100,
+};
+
+union control {
+	alignas(struct cmsghdr) uint8_t bytes[CONTROL_SIZE];
+};
+
+struct udp_batch {
+	uint8_t *memory;
+	unsigned used; /* how many messages the last call may have changed */
+	struct mmsghdr messages[BATCH];
+	struct iovec vectors[BATCH];
+	struct endpoint from[BATCH];
+	union control controls[BATCH];
+	struct tunnel_datagram datagrams[DATAGRAMS];
+};
+
+/* ---- Opening ---- */
+
+static int set_option(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* As large as may be: what the system allows is no reason to fail. */
+static void enlarge_buffer(int fd, int option, int force)
+{
+	int size = 0;
+	socklen_t len = sizeof(size);
+
+	set_option(fd, SOL_SOCKET, option, SOCKET_BUFFER);
+	if (getsockopt(fd, SOL_SOCKET, option, &size, &len) < 0 || size < SOCKET_BUFFER)
+		set_option(fd, SOL_SOCKET, force, SOCKET_BUFFER);
+}
+
+static int set_options4(int fd)
+{
+	int error = set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+
+	if (!error)
+		error = set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	/* As the WireGuard module does: no DF, so that a datagram that is too large for some link
+	 * is fragmented there, and not lost while nobody tells the inner sender. What the kernel
+	 * knows of the path MTU it still heeds (which IP_PMTUDISC_OMIT would not). */
+	if (!error)
+		error = set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	return error;
+}
+
+static int set_options6(int fd)
+{
+	int error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+
+	if (!error)
+		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	if (!error)
+		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+	return error;
+}
+
+static int bind_port(int fd, int family, uint16_t *port)
+{
+	struct endpoint local = { 0 };
+	socklen_t len = sizeof(local.v6);
+
+	if (family == AF_INET)
+		local.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(*port) };
+	else
+		local.v6 =
+			(struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(*port) };
+	if (bind(fd, &local.any, endpoint_sockaddr_len(&local)) < 0 ||
+		getsockname(fd, &local.any, &len) < 0)
+		return -errno;
+	*port = ntohs(family == AF_INET ? local.v4.sin_port : local.v6.sin6_port);
+	return 0;
+}
+
+/* *port: 0 for any, and what it became. */
+static int open_family(int family, uint16_t *port, uint32_t fwmark, int *fd)
+{
+	const int opened = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int error;
+
+	if (opened < 0)
+		return -errno;
+	error = family == AF_INET ? set_options4(opened) : set_options6(opened);
+	if (!error && fwmark)
+		error = set_option(opened, SOL_SOCKET, SO_MARK, (int)fwmark);
+	if (!error)
+		error = bind_port(opened, family, port);
+	if (error) {
+		close(opened);
+		return error;
+	}
+	(void)set_option(opened, IPPROTO_UDP, UDP_GRO, 1); /* from kernel 5.0 */
+	enlarge_buffer(opened, SO_RCVBUF, SO_RCVBUFFORCE);
+	enlarge_buffer(opened, SO_SNDBUF, SO_SNDBUFFORCE);
+	*fd = opened;
+	return 0;
+}
+
+static bool lacks_family(int error)
+{
+	return error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL;
+}
+
+static int open_both(struct udp_sockets *sockets, uint16_t port, uint32_t fwmark)
+{
+	struct udp_sockets opened = UDP_SOCKETS_CLOSED;
+	int error;
+
+	opened.port = port;
+	opened.fwmark = fwmark;
+	error = open_family(AF_INET, &opened.port, fwmark, &opened.v4);
+	if (error && !lacks_family(error))
+		return error;
+	error = open_family(AF_INET6, &opened.port, fwmark, &opened.v6);
+	if (error && !(lacks_family(error) && opened.v4 >= 0)) {
+		udp_close(&opened);
+		return error;
+	}
+	*sockets = opened;
+	return 0;
+}
+
+int udp_open(struct udp_sockets *sockets, uint16_t port, uint32_t fwmark)
+{
+	int error = -EADDRINUSE;
+
+	/* A port that is free for one family may be taken in the other: then another one. */
+	for (int tries = port ? 1 : PORT_TRIES; tries > 0 && error == -EADDRINUSE; tries--)
+		error = open_both(sockets, port, fwmark);
+	return error;
+}
+
+void udp_close(struct udp_sockets *sockets)
+{
+	if (sockets->v4 >= 0)
+		close(sockets->v4);
+	if (sockets->v6 >= 0)
+		close(sockets->v6);
+	*sockets = UDP_SOCKETS_CLOSED;
+}
+
+/* ---- Receiving ---- */
+
+struct udp_batch *udp_batch_new(void)
+{
+	struct udp_batch *batch = calloc(1, sizeof(*batch));
+
+	if (!batch)
+		return NULL;
+	batch->memory = mmap(NULL, (size_t)BATCH * STRIDE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (batch->memory == MAP_FAILED) {
+		free(batch);
+		return NULL;
+	}
+	madvise(batch->memory, (size_t)BATCH * STRIDE, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < BATCH; i++) {
+		batch->vectors[i] = (struct iovec){ batch->memory + i * STRIDE, DATAGRAM_MAX };
+		batch->messages[i].msg_hdr = (struct msghdr){ .msg_name = &batch->from[i].any,
+			.msg_iov = &batch->vectors[i],
+			.msg_iovlen = 1,
+			.msg_control = batch->controls[i].bytes };
+	}
+	batch->used = BATCH;
+	return batch;
+}
+
+void udp_batch_free(struct udp_batch *batch)
+{
+	if (!batch)
+		return;
+	munmap(batch->memory, (size_t)BATCH * STRIDE);
+	free(batch);
+}
+
+/* Whether a control message is this one and holds so many bytes, within the message's control data.
+ */
+static bool control_is(const struct msghdr *message, const struct cmsghdr *control, int level,
+	int type, size_t len)
+{
+	const size_t at =
+		(size_t)((const uint8_t *)control - (const uint8_t *)message->msg_control);
+
+	return control->cmsg_level == level && control->cmsg_type == type &&
+	       control->cmsg_len >= CMSG_LEN(len) &&
+	       control->cmsg_len <= message->msg_controllen - at;
+}
+
+static void read_control4(
+	struct msghdr *message, struct cmsghdr *control, struct endpoint *from, uint8_t *tos)
+{
+	struct in_pktinfo info;
+
+	if (control_is(message, control, IPPROTO_IP, IP_PKTINFO, sizeof(info))) {
+		memcpy(&info, CMSG_DATA(control), sizeof(info));
+		from->source4 = info.ipi_spec_dst;
+		from->source_interface = (uint32_t)info.ipi_ifindex;
+	} else if (control_is(message, control, IPPROTO_IP, IP_TOS, sizeof(*tos))) {
+		*tos = *CMSG_DATA(control);
+	}
+}
+
+static void read_control6(
+	struct msghdr *message, struct cmsghdr *control, struct endpoint *from, uint8_t *tos)
+{
+	struct in6_pktinfo info;
+	int class;
+
+	if (control_is(message, control, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(info))) {
+		memcpy(&info, CMSG_DATA(control), sizeof(info));
+		from->source6 = info.ipi6_addr;
+		from->source_interface = info.ipi6_ifindex;
+	} else if (control_is(message, control, IPPROTO_IPV6, IPV6_TCLASS, sizeof(class))) {
+		memcpy(&class, CMSG_DATA(control), sizeof(class));
+		*tos = (uint8_t) class;
+	}
+}
+
+static void read_merged(struct msghdr *message, struct cmsghdr *control, size_t *datagram_len)
+{
+	int size;
+
+	if (!control_is(message, control, IPPROTO_UDP, UDP_GRO, sizeof(size)))
+		return;
+	memcpy(&size, CMSG_DATA(control), sizeof(size));
+	*datagram_len = size > 0 ? (size_t)size : 0;
+}
+
+void udp_read_control(
+	struct msghdr *message, struct endpoint *from, uint8_t *tos, size_t *datagram_len)
+{
+	endpoint_clear_source(from);
+	*tos = 0;
+	*datagram_len = 0;
+	for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control;
+		control = CMSG_NXTHDR(message, control)) {
+		if (from->any.sa_family == AF_INET)
+			read_control4(message, control, from, tos);
+		else
+			read_control6(message, control, from, tos);
+		read_merged(message, control, datagram_len);
+	}
+}
+
+/* Whole, and from somewhere that can be answered. */
+static bool is_usable(const struct msghdr *message, const struct endpoint *from)
+{
+	const socklen_t len = endpoint_sockaddr_len(from);
+
+	if ((message->msg_flags & MSG_TRUNC) || !len || message->msg_namelen < len)
+		return false;
+	return from->any.sa_family == AF_INET ? from->v4.sin_port : from->v6.sin6_port;
+}
+
+static void prepare_messages(struct udp_batch *batch)
+{
+	for (unsigned i = 0; i < batch->used; i++) {
+		struct msghdr *message = &batch->messages[i].msg_hdr;
+
+		message->msg_namelen = sizeof(batch->from[i].v6);
+		message->msg_controllen = CONTROL_SIZE;
+	}
+	batch->used = 0;
+}
+
+/* Takes a received message apart; count datagrams are there already. Returns how many there are
+ * then. */
+static int take_message(struct udp_batch *batch, int i, int count)
+{
+	uint8_t *at = batch->vectors[i].iov_base;
+	size_t left = batch->messages[i].msg_len, size;
+	uint8_t tos;
+
+	udp_read_control(&batch->messages[i].msg_hdr, &batch->from[i], &tos, &size);
+	if (!size)
+		size = left;
+	while (left && count < DATAGRAMS) {
+		const size_t len = left < size ? left : size;
+
+		batch->datagrams[count++] = (struct tunnel_datagram){
+			.data = at, .len = len, .tos = tos, .from = &batch->from[i]
+		};
+		at += len;
+		left -= len;
+	}
+	return count;
+}
+
+int udp_receive(struct udp_batch *batch, int fd, struct tunnel_datagram **datagrams)
+{
+	int received, count = 0;
+
+	prepare_messages(batch);
+	received = recvmmsg(fd, batch->messages, BATCH, MSG_DONTWAIT, NULL);
+	if (received < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	batch->used = (unsigned)received;
+	for (int i = 0; i < received; i++)
+		if (is_usable(&batch->messages[i].msg_hdr, &batch->from[i]))
+			count = take_message(batch, i, count);
+	*datagrams = batch->datagrams;
+	return count;
+}
+
+/* ---- Sending ---- */
+
+static bool has_source(const struct endpoint *endpoint)
+{
+	static const struct in6_addr none;
+
+	return memcmp(&endpoint->source6, &none, sizeof(none)) != 0;
+}
+
+static size_t add_control(
+	union control *control, size_t at, int level, int type, const void *data, size_t len)
+{
+	struct cmsghdr *head = (struct cmsghdr *)(control->bytes + at);
+
+	memset(head, 0, CMSG_SPACE(len));
+	head->cmsg_level = level;
+	head->cmsg_type = type;
+	head->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(head), data, len);
+	return at + CMSG_SPACE(len);
+}
+
+/*
+ * The source address and the TOS, as control data; returns its length. The interface is pinned in
+ * IPv6 alone, where it is a preference. In IPv4 it would be an order: a destination that has no
+ * route through it is taken to be on its link, and the datagram is lost asking who that is. Routing
+ * rules may go by the address.
+ */
+static size_t make_control(union control *control, const struct endpoint *to, uint8_t tos)
+{
+	const bool v4 = to->any.sa_family == AF_INET;
+	const int class = tos;
+	size_t len = 0;
+
+	if (has_source(to) && v4) {
+		const struct in_pktinfo info = { .ipi_spec_dst = to->source4 };
+
+		len = add_control(control, len, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+	} else if (has_source(to)) {
+		const struct in6_pktinfo info = { .ipi6_addr = to->source6,
+			.ipi6_ifindex = to->source_interface };
+
+		len = add_control(control, len, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+	}
+	if (tos)
+		len = add_control(control, len, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+			v4 ? IP_TOS : IPV6_TCLASS, &class, sizeof(class));
+	return len;
+}
+
+/* Errors that a source address which is not ours any more may cause. */
+static bool may_be_source(int error)
+{
+	return error == EINVAL || error == ENETUNREACH || error == EADDRNOTAVAIL ||
+	       error == EHOSTUNREACH || error == ENODEV;
+}
+
+/* Errors that say nothing about the next datagram to the same place. */
+static bool is_datagrams_own(int error)
+{
+	return error == EPERM || error == EMSGSIZE || error == ENOBUFS || error == EIO;
+}
+
+/* What goes out at once: each burst is one message, to be cut up by the kernel if it holds more
+ * than one datagram. */
+struct outgoing {
+	int fd;
+	struct endpoint *to;
+	uint8_t tos;
+	bool *no_segmentation;
+	struct mmsghdr messages[SENDS];
+	struct iovec vectors[SENDS];
+	union control controls[SENDS];
+};
+
+static bool is_segmented(const struct tunnel_burst *burst)
+{
+	return burst->len > burst->datagram_len;
+}
+
+static void prepare_message(struct outgoing *out, size_t i, const struct tunnel_burst *burst)
+{
+	union control *control = &out->controls[i];
+	const uint16_t size = (uint16_t)burst->datagram_len;
+	size_t len = make_control(control, out->to, out->tos);
+
+	if (is_segmented(burst))
+		len = add_control(control, len, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+	out->vectors[i] = (struct iovec){ (void *)burst->data, burst->len };
+	out->messages[i].msg_hdr = (struct msghdr){ .msg_name = &out->to->any,
+		.msg_namelen = endpoint_sockaddr_len(out->to),
+		.msg_iov = &out->vectors[i],
+		.msg_iovlen = 1,
+		.msg_control = len ? control->bytes : NULL,
+		.msg_controllen = len };
+}
+
+/* Errors with which the kernel, the route or the network card refuses to cut up a burst. */
+static bool may_be_segmentation(int error)
+{
+	return error == EIO || error == EINVAL || error == EMSGSIZE;
+}
+
+static int send_messages(struct outgoing *out, const struct tunnel_burst *bursts, size_t count);
+
+/* One datagram a message, for a burst that was refused. EIO is for ever; a datagram above the path
+ * MTU is this path's affair. */
+static int send_singly(struct outgoing *out, const struct tunnel_burst *burst)
+{
+	struct tunnel_burst singles[SENDS];
+	size_t count = 0;
+
+	if (errno == EIO)
+		*out->no_segmentation = true;
+	for (size_t at = 0; at < burst->len; at += burst->datagram_len) {
+		const size_t left = burst->len - at;
+		const size_t len = left < burst->datagram_len ? left : burst->datagram_len;
+
+		singles[count++] = (struct tunnel_burst){ burst->data + at, len, len };
+	}
+	return send_messages(out, singles, count);
+}
+
+/* At most SENDS bursts, of at most SEGMENTS_MAX datagrams. */
+static int send_messages(struct outgoing *out, const struct tunnel_burst *bursts, size_t count)
+{
+	size_t prepared = 0, done = 0;
+	int error = 0, one;
+
+	while (done < count) {
+		for (; prepared < count; prepared++)
+			prepare_message(out, prepared, &bursts[prepared]);
+		const int sent = sendmmsg(
+			out->fd, out->messages + done, (unsigned)(count - done), MSG_DONTWAIT);
+
+		if (sent > 0) {
+			done += (size_t)sent;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		one = -errno;
+		/* EINVAL may mean either: if it is the source, a single datagram is refused too. */
+		if (is_segmented(&bursts[done]) && may_be_segmentation(errno)) {
+			one = send_singly(out, &bursts[done]);
+			prepared = ++done; /* the others' messages were overwritten */
+		} else if (may_be_source(errno) && has_source(out->to)) { /* so at most once */
+			endpoint_clear_source(out->to);
+			prepared = done;
+			continue;
+		} else if (is_datagrams_own(errno)) {
+			done++;
+		} else {
+			return error ? error : one;
+		}
+		if (!error)
+			error = one;
+	}
+	return error;
+}
+
+/* How much of a burst may go as one message. */
+static size_t piece_len(const struct outgoing *out, const struct tunnel_burst *burst)
+{
+	size_t datagrams = SEGMENTED_MAX / burst->datagram_len;
+
+	if (datagrams > SEGMENTS_MAX)
+		datagrams = SEGMENTS_MAX;
+	if (*out->no_segmentation || !datagrams)
+		datagrams = 1;
+	return burst->len < datagrams * burst->datagram_len ? burst->len
+							    : datagrams * burst->datagram_len;
+}
+
+int udp_send(struct udp_sockets *sockets, struct endpoint *to, const struct tunnel_burst *bursts,
+	size_t count, uint8_t tos)
+{
+	const bool v4 = to->any.sa_family == AF_INET;
+	struct tunnel_burst pieces[SENDS];
+	struct outgoing out;
+	size_t filled = 0;
+	int first = 0, error;
+
+	out.fd = v4 ? sockets->v4 : sockets->v6;
+	out.to = to;
+	out.tos = tos;
+	out.no_segmentation = v4 ? &sockets->no_segmentation4 : &sockets->no_segmentation6;
+	if (out.fd < 0 || !endpoint_is_set(to))
+		return -EAFNOSUPPORT;
+	for (size_t i = 0; i < count; i++) {
+		struct tunnel_burst rest = bursts[i];
+
+		while (rest.len) {
+			const size_t len = piece_len(&out, &rest);
+
+			pieces[filled++] =
+				(struct tunnel_burst){ rest.data, len, rest.datagram_len };
+			rest.data += len;
+			rest.len -= len;
+			if (filled < SENDS && (rest.len || i + 1 < count))
+				continue;
+			error = send_messages(&out, pieces, filled);
+			first = first ? first : error;
+			filled = 0;
+		}
+	}
+	return first;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/* UDP over IPv4 and IPv6 on one port: batched receive and send, answers from the address that was
+ * asked. */
+#ifndef ENGINE_UDP_H
+#define ENGINE_UDP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "core/endpoint.h"
+
+struct udp_sockets {
+	int v4, v6; /* -1: closed, or the host lacks the family */
+	uint16_t port;
+	uint32_t fwmark;
+	bool no_segmentation4, no_segmentation6; /* the kernel refused it: not tried again */
+};
+
+#define UDP_SOCKETS_CLOSED ((struct udp_sockets){ .v4 = -1, .v6 = -1 })
+
+/*
+ * Opens both families on one port (0: a random one that both have free, tried 100 times), with
+ * PKTINFO, large buffers and the mark (0: none). A host without one family gets the other alone. 0
+ * and *sockets, or -errno. Needs CAP_NET_ADMIN for the mark and for buffers above the system's
+ * limit (without it they stay at that limit).
+ */
+int udp_open(struct udp_sockets *sockets, uint16_t port, uint32_t fwmark);
+void udp_close(struct udp_sockets *sockets);
+
+struct udp_batch; /* opaque: buffers for one batch of received datagrams */
+
+struct udp_batch *udp_batch_new(void); /* NULL: out of memory */
+void udp_batch_free(struct udp_batch *batch);
+
+struct tunnel_burst;
+struct tunnel_datagram;
+
+/* Receives what is there, as far as the batch has room, without blocking. Returns how many and
+ * *datagrams pointing into the batch until the next call; 0: nothing there, or nothing of use;
+ * -errno. What the kernel merged (UDP_GRO) is taken apart. */
+int udp_receive(struct udp_batch *batch, int fd, struct tunnel_datagram **datagrams);
+
+/*
+ * Sends bursts to one endpoint, in order, with the TOS byte; from the endpoint's source if it has
+ * one, which is cleared (and the send repeated) if the kernel refuses it. A burst goes as one where
+ * the kernel can cut it up (UDP_SEGMENT), else by datagrams. Partial sends are taken up again. A
+ * full socket buffer or an error costs the packet, never the loop. Returns 0 or the first -errno.
+ */
+int udp_send(struct udp_sockets *sockets, struct endpoint *to, const struct tunnel_burst *bursts,
+	size_t count, uint8_t tos);
+
+/* Takes our address, the interface (into the endpoint), the TOS byte and the length of merged
+ * datagrams (0: there is but one) from a received message's control data, whatever it holds. A part
+ * of udp_receive, here for its test. */
+void udp_read_control(
+	struct msghdr *message, struct endpoint *from, uint8_t *tos, size_t *datagram_len);
+
+#endif

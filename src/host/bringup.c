@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Bringing a tunnel up, step by step, each with its undo beside it. Going down, and a start that
+ * fails half way, run the undos in reverse: of each step that was begun, be it finished or not, so
+ * an undo looks for itself what there is to undo, and goes on where something fails.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/listener.h"
+#include "engine/log.h"
+#include "engine/tun.h"
+#include "host/child.h"
+#include "host/hooks.h"
+#include "host/host_id.h"
+#include "host/monitor_state.h"
+
+/* Milliseconds. */
+enum {
+	HOOK_GRACE = 5000,        /* between SIGTERM and SIGKILL */
+	PREDECESSOR_GRACE = 3000, /* for what is left of a tunnel that was killed */
+	PREDECESSOR_POLL = 50,
+};
+
+/* The device's name and the socket for `wg`. */
+static int claim_names(struct monitor *monitor)
+{
+	if (if_nametoindex(monitor->config->device))
+		return -EEXIST;
+	return listener_open(monitor->config->device, &monitor->wg_listener);
+}
+
+/* We have the tunnel's lock, so its former monitor is dead. Where that was sudden its engine is
+ * about to notice, and what has our names now will be gone in a moment. */
+static int claim_names_patiently(struct monitor *monitor)
+{
+	const uint64_t until = monitor_now() + PREDECESSOR_GRACE;
+	int error;
+
+	while ((error = claim_names(monitor)) == -EEXIST || error == -EADDRINUSE) {
+		if (monitor_now() >= until || monitor->stop_signals)
+			break;
+		monitor_pump(monitor, monitor_now() + PREDECESSOR_POLL);
+	}
+	return error;
+}
+
+/* Control sockets: ours and the one for `wg`. */
+static int up_sockets(struct monitor *monitor)
+{
+	const char *device = monitor->config->device;
+	int error = control_open(monitor);
+
+	if (error)
+		return error;
+	error = claim_names_patiently(monitor);
+	if (error == -EEXIST)
+		monitor_error(monitor,
+			"there is a network device %s already: stop what made it, or choose "
+			"another name with Device =",
+			device);
+	else if (error)
+		monitor_error(monitor, "cannot listen on /var/run/wireguard/%s.sock: %s%s", device,
+			strerror(-error),
+			error == -EADDRINUSE ? " (another WireGuard program has it)" : "");
+	else
+		monitor->wg_listener_made = true;
+	return error;
+}
+
+static void down_sockets(struct monitor *monitor)
+{
+	if (monitor->wg_listener >= 0)
+		close(monitor->wg_listener);
+	monitor->wg_listener = -1;
+	if (monitor->wg_listener_made)
+		listener_remove(monitor->config->device);
+	control_close(monitor);
+}
+
+/* The TUN device. Once the engine has the descriptor, the device goes with the engine. */
+static int up_tun(struct monitor *monitor)
+{
+	const char *device = monitor->config->device;
+	int error;
+
+	error = tun_create(device, &monitor->tun);
+	if (error) {
+		monitor_error(
+			monitor, "cannot make the TUN device %s: %s", device, tun_explain(error));
+		return error;
+	}
+	monitor->interface = if_nametoindex(device);
+	return 0;
+}
+
+static void down_tun(struct monitor *monitor)
+{
+	if (monitor->tun >= 0)
+		close(monitor->tun);
+	monitor->tun = -1;
+}
+
+/* Sends a signal to a hook and all that it started, and waits. */
+static void end_hook(struct monitor *monitor, int number, uint64_t wait)
+{
+	uint64_t until = monitor_now() + wait;
+
+	if (monitor->hook)
+		kill(-monitor->hook, number);
+	while (monitor->hook && monitor_now() < until)
+		monitor_pump(monitor, until);
+}
+
+/* Runs one command to its end. Being told to stop (once more, on the way down) ends the command. */
+static int run_hook(struct monitor *monitor, const char *kind, const char *template)
+{
+	char *command = hooks_expand(template, monitor->config->device);
+	char text[CHILD_STATUS_TEXT_SIZE];
+	unsigned stops = monitor->stop_signals;
+	int error = -ENOMEM;
+
+	if (command) {
+		log_line(LOG_INFO, "%s: %s", kind, command);
+		error = hooks_start(command, &monitor->hook);
+	}
+	if (error) {
+		monitor->hook = 0;
+		monitor_error(monitor, "%s cannot be run: %s", kind, strerror(-error));
+		goto out;
+	}
+	while (monitor->hook && monitor->stop_signals == stops)
+		monitor_pump(monitor, MONITOR_NEVER);
+	end_hook(monitor, SIGTERM, HOOK_GRACE);
+	end_hook(monitor, SIGKILL, HOOK_GRACE);
+	if (monitor->stop_signals != stops) {
+		error = -EINTR;
+	} else if (monitor->hook_status) {
+		child_status_text(text, monitor->hook_status);
+		monitor_error(monitor, "%s %s: %s", kind, text, command);
+		error = -ECHILD;
+	}
+out:
+	free(command);
+	return error;
+}
+
+/* On the way up the first that fails ends it; on the way down each is run. */
+static int run_hooks(
+	struct monitor *monitor, const char *kind, const struct config_strings *hooks, bool go_on)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < hooks->count && (go_on || !error); i++)
+		error = run_hook(monitor, kind, hooks->items[i]);
+	return error;
+}
+
+static int up_pre_up(struct monitor *monitor)
+{
+	monitor->pre_up_started = true;
+	return run_hooks(monitor, "PreUp", &monitor->config->pre_up, false);
+}
+
+/* A step of its own that comes before the device's, so that it is undone after the device has gone,
+ * as wg-quick does. */
+static void down_post_down(struct monitor *monitor)
+{
+	if (monitor->pre_up_started)
+		run_hooks(monitor, "PostDown", &monitor->config->post_down, true);
+}
+
+static int up_post_up(struct monitor *monitor)
+{
+	monitor->post_up_started = true;
+	return run_hooks(monitor, "PostUp", &monitor->config->post_up, false);
+}
+
+static void down_pre_down(struct monitor *monitor)
+{
+	if (monitor->post_up_started)
+		run_hooks(monitor, "PreDown", &monitor->config->pre_down, true);
+}
+
+static int up_engine(struct monitor *monitor)
+{
+	int error = engine_start(monitor);
+
+	if (error)
+		monitor_error(monitor, "cannot start the engine: %s", strerror(-error));
+	return error;
+}
+
+/* By what the engine knows its own handshakes again, of this start or a former one. */
+static int tell_host_id(struct monitor *monitor)
+{
+	struct text request = { 0 };
+	char hex[KEY_HEX_SIZE];
+	uint8_t id[KEY_LEN];
+	int error;
+
+	host_id_make(id, monitor->config);
+	key_to_hex(hex, id);
+	text_add(&request, "set=1\nculvert_host_id=%s\n\n", hex);
+	error = engine_ask(monitor, &request);
+	text_free(&request);
+	return error;
+}
+
+/* Keys and peers. Their undo is the engine's end. */
+static int up_keys(struct monitor *monitor)
+{
+	int error = diff_make(NULL, monitor->config, &monitor->installed);
+
+	if (!error && monitor->config->shared_key.given)
+		error = tell_host_id(monitor);
+	if (!error)
+		error = engine_ask(monitor, &monitor->installed.set);
+	text_free(&monitor->installed.set);
+	if (error == -EADDRINUSE)
+		monitor_error(monitor,
+			"UDP port %u is in use: stop what uses it, or choose another ListenPort",
+			monitor->config->listen_port);
+	else if (error && error != -EINTR)
+		monitor_error(
+			monitor, "the engine did not take the settings: %s", strerror(-error));
+	return error;
+}
+
+static struct netlink_prefix as_netlink(const struct config_prefix *prefix)
+{
+	return (struct netlink_prefix){
+		.family = prefix->family, .address = prefix->address, .length = prefix->length
+	};
+}
+
+static void prefix_text(char text[INET6_ADDRSTRLEN + 4], const struct config_prefix *prefix)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	inet_ntop(prefix->family, prefix->address, address, sizeof(address));
+	snprintf(text, INET6_ADDRSTRLEN + 4, "%s/%u", address, prefix->length);
+}
+
+int bringup_add_address(
+	struct monitor *monitor, const struct config_prefix *address, bool may_exist)
+{
+	char text[INET6_ADDRSTRLEN + 4];
+	int error = netlink_address_add(monitor->netlink, monitor->interface, as_netlink(address));
+
+	if (!error || (error == -EEXIST && may_exist))
+		return 0;
+	prefix_text(text, address);
+	monitor_error(monitor, "cannot give %s the address %s: %s%s", monitor->config->device, text,
+		strerror(-error),
+		error == -EACCES ? " (is IPv6 off? see sysctl net.ipv6.conf.all.disable_ipv6)"
+				 : "");
+	return error;
+}
+
+void bringup_delete_addresses(
+	struct monitor *monitor, const struct config_prefixes *addresses, size_t count)
+{
+	while (count--)
+		netlink_address_delete(
+			monitor->netlink, monitor->interface, as_netlink(&addresses->items[count]));
+}
+
+static int up_addresses(struct monitor *monitor)
+{
+	const struct config_prefixes *addresses = &monitor->installed.addresses_added;
+	int error = 0;
+
+	while (!error && monitor->addresses_added < addresses->count) {
+		error = bringup_add_address(
+			monitor, &addresses->items[monitor->addresses_added], false);
+		monitor->addresses_added += !error;
+	}
+	return error;
+}
+
+static void down_addresses(struct monitor *monitor)
+{
+	bringup_delete_addresses(
+		monitor, &monitor->installed.addresses_added, monitor->addresses_added);
+	monitor->addresses_added = 0;
+}
+
+/* The names to look up, and the MTU as far as it can be known before they are. */
+static int up_mtu(struct monitor *monitor)
+{
+	int error = endpoints_plan(monitor, NULL);
+
+	if (error) {
+		monitor_error(monitor, "%s", strerror(-error));
+		return error;
+	}
+	endpoints_work(monitor);
+	return endpoints_set_mtu(monitor);
+}
+
+static void down_mtu(struct monitor *monitor)
+{
+	endpoints_free(monitor);
+}
+
+static int up_link(struct monitor *monitor)
+{
+	int error = netlink_link_set_up(monitor->netlink, monitor->interface, true);
+
+	if (error)
+		monitor_error(
+			monitor, "cannot set %s up: %s", monitor->config->device, strerror(-error));
+	else
+		monitor->link_is_up = true;
+	return error;
+}
+
+static void down_link(struct monitor *monitor)
+{
+	if (monitor->link_is_up)
+		netlink_link_set_up(monitor->netlink, monitor->interface, false);
+	monitor->link_is_up = false;
+}
+
+static void say_route_failed(struct monitor *monitor, const struct diff_route *route, int error)
+{
+	char text[INET6_ADDRSTRLEN + 4];
+
+	prefix_text(text, &route->prefix);
+	if (error == -EEXIST)
+		monitor_error(monitor,
+			"cannot add the route to %s: table %u has one already (ip route show table "
+			"%u %s); remove that, or use Table = off",
+			text, route->table, route->table, text);
+	else
+		monitor_error(monitor, "cannot add the route to %s in table %u: %s%s", text,
+			route->table, strerror(-error),
+			error == -EACCES
+				? " (is IPv6 off? see sysctl net.ipv6.conf.all.disable_ipv6)"
+				: "");
+}
+
+int bringup_add_route(struct monitor *monitor, const struct diff_route *route, bool may_exist)
+{
+	int error = netlink_route_add(
+		monitor->netlink, monitor->interface, route->table, as_netlink(&route->prefix));
+
+	if (!error || (error == -EEXIST && may_exist))
+		return 0;
+	say_route_failed(monitor, route, error);
+	return error;
+}
+
+void bringup_delete_routes(struct monitor *monitor, const struct diff_routes *routes, size_t count)
+{
+	while (count--)
+		netlink_route_delete(monitor->netlink, monitor->interface,
+			routes->items[count].table, as_netlink(&routes->items[count].prefix));
+}
+
+static int up_routes(struct monitor *monitor)
+{
+	const struct diff_routes *routes = &monitor->installed.routes_added;
+	int error = 0;
+
+	while (!error && monitor->routes_added < routes->count) {
+		error = bringup_add_route(monitor, &routes->items[monitor->routes_added], false);
+		monitor->routes_added += !error;
+	}
+	return error;
+}
+
+static void down_routes(struct monitor *monitor)
+{
+	bringup_delete_routes(monitor, &monitor->installed.routes_added, monitor->routes_added);
+	monitor->routes_added = 0;
+}
+
+static const struct step {
+	int (*up)(struct monitor *monitor);    /* NULL: there is only something to undo */
+	void (*down)(struct monitor *monitor); /* NULL: another step's undo does it */
+} steps[] = {
+	{ up_sockets, down_sockets },
+	{ NULL, down_post_down },
+	{ up_tun, down_tun },
+	{ up_engine, engine_stop }, /* before PreUp, which may call `wg` and wait for its answer */
+	{ up_pre_up, NULL },
+	{ up_keys, NULL },
+	{ up_addresses, down_addresses },
+	{ up_mtu, down_mtu },
+	{ up_link, down_link },
+	{ up_routes, down_routes },
+	{ up_post_up, down_pre_down },
+};
+
+enum { STEP_COUNT = sizeof(steps) / sizeof(*steps) };
+
+int bringup_start(struct monitor *monitor)
+{
+	for (; monitor->steps_begun < STEP_COUNT; monitor->steps_begun++) {
+		const struct step *step = &steps[monitor->steps_begun];
+		int error;
+
+		if (monitor->stop_signals)
+			return -EINTR;
+		error = step->up ? step->up(monitor) : 0;
+		if (error) {
+			monitor->steps_begun++;
+			return error;
+		}
+	}
+	log_line(LOG_INFO, "%s is up, MTU %u (%s)", monitor->config->device, monitor->mtu,
+		monitor->mtu_why);
+	return 0;
+}
+
+void bringup_undo(struct monitor *monitor)
+{
+	while (monitor->steps_begun) {
+		const struct step *step = &steps[--monitor->steps_begun];
+
+		if (step->down)
+			step->down(monitor);
+	}
+	diff_free(&monitor->installed);
+	log_line(LOG_INFO, "%s is down", monitor->config->device);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A tunnel's configuration file, read and checked: culvert.conf(5).
+ *
+ * Either the whole file is right and a struct config comes out, or a list of everything that is
+ * wrong with it.
+ */
+#ifndef HOST_CONFIG_H
+#define HOST_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/key.h"
+
+#ifndef CONFIG_DIRECTORY
+#define CONFIG_DIRECTORY "/etc/culvert"
+#endif
+
+enum {
+	CONFIG_DEVICE_SIZE = 16,    /* 15 characters and a NUL, as the kernel's IFNAMSIZ */
+	CONFIG_PROBLEMS_MAX = 1000, /* more than this are counted and not kept */
+	CONFIG_FILE_MAX = 16 << 20, /* bytes */
+	CONFIG_PEER_NAME_MAX = 64,  /* bytes of UTF-8 */
+};
+
+struct config_key {
+	bool given;
+	uint8_t bytes[KEY_LEN]; /* zeros if not given */
+};
+
+/* Of AllowedIPs the host bits are cleared, of Address they are the host's. */
+struct config_prefix {
+	int family;          /* AF_INET or AF_INET6 */
+	uint8_t address[16]; /* 4 or 16 bytes, network order; zeros after */
+	unsigned length;     /* bits */
+	unsigned line;       /* where in the file */
+};
+
+struct config_prefixes {
+	struct config_prefix *items;
+	size_t count;
+};
+
+struct config_strings {
+	char **items;
+	size_t count;
+};
+
+struct config_endpoint {
+	char *host;   /* an IPv4 or IPv6 address (no brackets, perhaps %scope) or a name; NULL: no
+			 endpoint */
+	char port[6]; /* decimal, 1 to 65535 */
+};
+
+struct config_peer {
+	unsigned line;                /* of its [Peer] */
+	char *name;                   /* Name, for people; NULL if not given */
+	struct config_key public_key; /* given for every peer but a shared-key tunnel's */
+	struct config_key preshared_key;
+	const char *cipher; /* NULL: WireGuard's dialect; "auto" or an aead's name: culvert's
+			       (static) */
+	struct config_prefixes allowed_ips; /* no prefix twice, here or in two peers */
+	struct config_endpoint endpoint;
+	uint16_t persistent_keepalive; /* seconds, 0 off */
+};
+
+enum config_table {
+	CONFIG_TABLE_AUTO = 0, /* main; never with a /0 in AllowedIPs */
+	CONFIG_TABLE_OFF,
+	CONFIG_TABLE_NUMBER,
+};
+
+struct config {
+	char *path; /* of the file */
+	char *name; /* the tunnel's: the file's name without .conf */
+	char device[CONFIG_DEVICE_SIZE];
+	struct config_key private_key; /* exactly one of these two is given */
+	struct config_key shared_key;  /* then there is exactly one peer, with a cipher */
+	struct config_prefixes addresses;
+	bool listen_port_given;
+	uint16_t listen_port; /* 0: any */
+	uint32_t fwmark;      /* 0: off */
+	unsigned mtu;         /* 0: to be computed */
+	enum config_table table;
+	uint32_t table_number; /* with CONFIG_TABLE_NUMBER, not 0 */
+	char *user; /* NULL: the built-in choice. Whether it exists is not checked here */
+	struct config_strings pre_up, post_up, pre_down,
+		post_down;         /* for /bin/sh, %i still in them */
+	struct config_peer *peers; /* in the file's order */
+	size_t peer_count;
+};
+
+struct config_problem {
+	unsigned line; /* 0: the file as a whole */
+	bool warning;
+	char *text;
+	size_t order; /* of discovery: keeps the sort stable */
+};
+
+/* Start it zeroed. */
+struct config_problems {
+	char *file;
+	struct config_problem *items; /* sorted by line */
+	size_t count;
+	size_t errors;   /* 0: a config was given out, and the items are warnings */
+	size_t left_off; /* found but not in items */
+};
+
+/*
+ * Reads and checks a tunnel's file: NAME stands for DIRECTORY/NAME.conf, an argument with a slash
+ * is the path itself. Key files that it names are read too. Nothing on the host is changed.
+ *
+ * 0 and *config is the caller's, to be freed with config_free; -EINVAL or -ENOMEM and it is NULL.
+ * The problems are the caller's in either case.
+ */
+int config_load(const char *name_or_path, struct config **config, struct config_problems *problems);
+int config_load_from(const char *directory, const char *name_or_path, struct config **config,
+	struct config_problems *problems);
+
+/* For a process that needs the rest of it. */
+void config_wipe_secrets(struct config *config);
+
+/* Wipes the secrets; NULL is allowed. */
+void config_free(struct config *config);
+
+/* Whether a device may be called this, here and in wg-quick: [a-zA-Z0-9_=+.-]{1,15}. */
+bool config_device_name_ok(const char *name);
+
+/* One a line: "FILE:LINE: text", without a line "FILE: text"; warnings say so. */
+void config_problems_print(const struct config_problems *problems, FILE *to);
+void config_problems_free(struct config_problems *problems); /* and zeroes it */
+
+/* A row of the table of options. */
+struct config_option {
+	const char *section; /* "Interface" or "Peer" */
+	const char *name;
+	const char *help; /* what value it takes: "a number from 0 to 65535" */
+	unsigned flags;
+};
+
+enum {
+	CONFIG_REPEATABLE = 1, /* may be given more than once; the values add up */
+	CONFIG_SECRET = 2, /* the value is never shown, and a file that has it must be private */
+	CONFIG_LATER = 4,  /* known, but this version refuses it (or all values but one) */
+	CONFIG_MAY_BE_EMPTY = 8,
+};
+
+/* Row i, or NULL after the last. */
+const struct config_option *config_option_at(size_t i);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: ISC */
+/* The monitor's control socket: `culvert status` and `culvert reload` ask here. */
+#include "host/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "engine/log.h"
+#include "host/monitor.h"
+#include "host/monitor_state.h"
+
+enum {
+	REQUEST_MAX = 64,
+	CLIENT_TIMEOUT = 5000, /* milliseconds for a client to ask, and to take what it asked for */
+};
+
+static int control_address(const struct monitor *monitor, struct sockaddr_un *address)
+{
+	int len;
+
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	len = snprintf(address->sun_path, sizeof(address->sun_path),
+		MONITOR_RUN_DIRECTORY "/%s.sock", monitor->config->name);
+	return len < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
+}
+
+int control_open(struct monitor *monitor)
+{
+	struct sockaddr_un address;
+	int error = control_address(monitor, &address);
+	mode_t mask;
+
+	if (error)
+		goto out;
+	/* Whoever left it is gone: the lock is ours. */
+	unlink(address.sun_path);
+	monitor->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mask = umask(0177);
+	if (monitor->listener < 0 ||
+		bind(monitor->listener, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+		listen(monitor->listener, MONITOR_CLIENTS_MAX) < 0)
+		error = -errno;
+	umask(mask);
+out:
+	if (error)
+		monitor_error(monitor, "cannot listen on " MONITOR_RUN_DIRECTORY "/%s.sock: %s",
+			monitor->config->name, strerror(-error));
+	return error;
+}
+
+void control_close(struct monitor *monitor)
+{
+	struct sockaddr_un address;
+
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
+		control_client_drop(&monitor->clients[i]);
+	if (monitor->listener < 0)
+		return;
+	close(monitor->listener);
+	monitor->listener = -1;
+	if (!control_address(monitor, &address))
+		unlink(address.sun_path);
+}
+
+void control_client_drop(struct monitor_client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd);
+	text_free(&client->in);
+	text_free(&client->out);
+	*client = (struct monitor_client){ .fd = -1 };
+}
+
+void control_on_connect(struct monitor *monitor)
+{
+	int fd = accept4(monitor->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
+		if (monitor->clients[i].fd >= 0)
+			continue;
+		monitor->clients[i].fd = fd;
+		monitor->clients[i].deadline = monitor_now() + CLIENT_TIMEOUT;
+		return;
+	}
+	close(fd);
+}
+
+/* A line KEY=VALUE; what would break the line is replaced. */
+static void add_line(struct text *out, const char *key, const char *value)
+{
+	size_t start;
+
+	if (!value || !*value)
+		return;
+	text_add(out, "%s=", key);
+	start = out->len;
+	text_add(out, "%s", value);
+	for (size_t i = start; i < out->len; i++) {
+		if ((unsigned char)out->bytes[i] < ' ' || out->bytes[i] == 0x7f)
+			out->bytes[i] = '?';
+	}
+	text_add(out, "\n");
+}
+
+static void add_peer(
+	const struct monitor *monitor, struct text *out, const struct config_peer *peer)
+{
+	const struct monitor_lookup *lookup = NULL;
+	char base64[KEY_BASE64_SIZE], name[512];
+	uint8_t key[KEY_LEN];
+
+	for (size_t i = 0; i < monitor->lookup_count && !lookup; i++) {
+		if (monitor->lookups[i].peer == peer)
+			lookup = &monitor->lookups[i];
+	}
+	diff_peer_key(monitor->config, peer, key);
+	key_to_base64(base64, key);
+	add_line(out, "peer", base64);
+	if (!peer->endpoint.host)
+		return;
+	snprintf(name, sizeof(name), strchr(peer->endpoint.host, ':') ? "[%s]:%s" : "%s:%s",
+		peer->endpoint.host, peer->endpoint.port);
+	add_line(out, "endpoint_name", name);
+	add_line(out, "resolved", !lookup || endpoint_is_set(&lookup->endpoint) ? "true" : "false");
+	if (lookup)
+		add_line(out, "resolve_error", lookup->error);
+}
+
+static void answer_status(const struct monitor *monitor, struct text *out)
+{
+	const struct config *config = monitor->config;
+
+	add_line(out, "name", config->name);
+	add_line(out, "state", monitor->state);
+	text_add(out, "pid=%d\nengine_pid=%d\n", (int)getpid(), (int)monitor->engine);
+	add_line(out, "device", config->device);
+	add_line(out, "config", config->path);
+	text_add(out, "since=%lld\nmtu=%u\n", (long long)monitor->since, monitor->mtu);
+	add_line(out, "mtu_why", monitor->mtu_why);
+	add_line(out, "user", monitor->user);
+	add_line(out, "last_error", monitor->last_error);
+	for (size_t i = 0; i < config->peer_count; i++)
+		add_peer(monitor, out, &config->peers[i]);
+}
+
+static void finish_answer(struct monitor_client *client)
+{
+	text_add(&client->out, "\n");
+	client->deadline = monitor_now() + CLIENT_TIMEOUT;
+	client->state = CLIENT_ANSWERING;
+	if (client->out.failed)
+		control_client_drop(client);
+}
+
+static void take_request(struct monitor *monitor, struct monitor_client *client)
+{
+	if (!strcmp(client->in.bytes, "status\n")) {
+		answer_status(monitor, &client->out);
+	} else if (strcmp(client->in.bytes, "reload\n")) {
+		text_add(&client->out, "problem=requests are: status, reload\nresult=failed\n");
+	} else if (strcmp(monitor->state, "running")) {
+		text_add(&client->out,
+			"problem=the tunnel is %s: try again when it is up\nresult=failed\n",
+			monitor->state);
+	} else {
+		client->state = CLIENT_WAITING;
+		return;
+	}
+	finish_answer(client);
+}
+
+void control_on_readable(struct monitor *monitor, struct monitor_client *client)
+{
+	char bytes[REQUEST_MAX];
+	ssize_t len = recv(client->fd, bytes, sizeof(bytes), 0);
+
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (len <= 0 || client->in.len + (size_t)len >= REQUEST_MAX) {
+		control_client_drop(client);
+		return;
+	}
+	text_add_bytes(&client->in, bytes, (size_t)len);
+	if (!client->in.failed && client->in.bytes[client->in.len - 1] == '\n')
+		take_request(monitor, client);
+}
+
+void control_on_writable(struct monitor_client *client)
+{
+	ssize_t sent = send(client->fd, client->out.bytes, client->out.len, MSG_NOSIGNAL);
+
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (sent > 0)
+		text_drop(&client->out, (size_t)sent);
+	if (sent < 0 || !client->out.len)
+		control_client_drop(client);
+}
+
+/* Reads the file once for all that have asked by now. False: nobody has. */
+static bool reload_for_all(struct monitor *monitor)
+{
+	struct text answer = { 0 };
+	bool anybody = monitor->reload;
+
+	monitor->reload = false;
+	/* Who asks from here on may have seen a newer file than the one that is read now. */
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
+		struct monitor_client *client = &monitor->clients[i];
+
+		if (client->fd < 0 || client->state != CLIENT_WAITING)
+			continue;
+		client->state = CLIENT_RELOADING;
+		anybody = true;
+	}
+	if (!anybody)
+		return false;
+	if (reload_run(monitor, &answer))
+		text_add(&answer, "result=ok\n");
+	else
+		text_add(&answer, "result=failed\n");
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
+		struct monitor_client *client = &monitor->clients[i];
+
+		if (client->fd < 0 || client->state != CLIENT_RELOADING)
+			continue;
+		text_add_bytes(&client->out, answer.bytes, answer.len);
+		finish_answer(client);
+	}
+	text_free(&answer);
+	return true;
+}
+
+void control_work(struct monitor *monitor)
+{
+	while (!monitor->stop_signals && monitor->engine && reload_for_all(monitor))
+		;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Asking a running tunnel's monitor, at MONITOR_RUN_DIRECTORY/NAME.sock.
+ *
+ * One request a connection: a line, "status" or "reload". The answer is lines KEY=VALUE and a blank
+ * one. status: name, state (starting, running, stopping), pid, engine_pid (0: none), device,
+ * config, since (Unix time), mtu (0: not set yet), mtu_why, user, last_error; then for each peer of
+ * the file peer (its public key, base64) and, with an endpoint in the file, endpoint_name
+ * (HOST:PORT), resolved (true or false) and resolve_error. What is empty is not told. reload:
+ * problem (any number), warning (any number), result (ok or failed).
+ */
+#ifndef HOST_CONTROL_H
+#define HOST_CONTROL_H
+
+#include "host/text.h"
+
+enum {
+	CONTROL_ANSWER_MAX = 64 << 20,
+	CONTROL_TIMEOUT = 5, /* seconds for an answer to status */
+	CONTROL_RELOAD_TIMEOUT =
+		60, /* and to reload, where the engine is asked and names of hosts are not */
+};
+
+/*
+ * Connects to a socket, writes the request and reads until the other end closes or, with end given,
+ * until the answer ends with that. 0 and *answer, the caller's; or -errno (-ENOENT, -ECONNREFUSED:
+ * nobody is there; -EACCES: not root; -ETIMEDOUT).
+ */
+int control_ask(const char *path, const char *request, const char *end, int timeout_seconds,
+	struct text *answer);
+
+#endif

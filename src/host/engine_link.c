@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: ISC */
+/* The engine as the monitor sees it: a child, a control stream with one request at a time, a socket
+ * for its requests. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/key.h"
+#include "engine/engine.h"
+#include "engine/log.h"
+#include "host/child.h"
+#include "host/monitor_state.h"
+
+enum {
+	ANSWER_TIMEOUT =
+		30000, /* milliseconds; the engine has its hands full of packets, perhaps */
+	STOP_TIMEOUT = 3000,
+	ANSWER_MAX = 1 << 20,
+	CHUNK = 65536,
+};
+
+static void __attribute__((noreturn))
+become_engine(struct monitor *monitor, const struct engine_setup *setup)
+{
+	int status;
+
+	prctl(PR_SET_NAME, "culvert-engine");
+	/* Its keys come by the control stream; of the file's it keeps no copy. */
+	config_free(monitor->config);
+	status = engine_run(setup);
+	_exit(status);
+}
+
+static void close_end(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+int engine_start(struct monitor *monitor)
+{
+	struct engine_setup setup = { .tun = monitor->tun,
+		.udp = UDP_SOCKETS_CLOSED,
+		.listener = monitor->wg_listener,
+		.uid = monitor->uid,
+		.gid = monitor->gid };
+	int control[2], requests[2], error = 0;
+
+	memcpy(setup.device, monitor->config->device, sizeof(setup.device));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) < 0)
+		return -errno;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, requests) < 0) {
+		error = -errno;
+		close(control[0]);
+		close(control[1]);
+		return error;
+	}
+	setup.control = control[1];
+	setup.requests = requests[1];
+	monitor->engine =
+		child_fork((int[]){ setup.tun, setup.listener, setup.control, setup.requests }, 4);
+	if (!monitor->engine)
+		become_engine(monitor, &setup);
+	if (monitor->engine < 0) {
+		error = -errno;
+		monitor->engine = 0;
+	}
+	close(control[1]);
+	close(requests[1]);
+	monitor->engine_control = control[0];
+	monitor->engine_requests = requests[0];
+	if (error)
+		return error;
+	/* The engine has the only descriptors now, so that the device goes when it does. */
+	close_end(&monitor->tun);
+	close_end(&monitor->wg_listener);
+	return 0;
+}
+
+void engine_stop(struct monitor *monitor)
+{
+	uint64_t until = monitor_now() + STOP_TIMEOUT;
+
+	close_end(&monitor->engine_control); /* this alone ends it */
+	while (monitor->engine && monitor_now() < until)
+		monitor_pump(monitor, until);
+	if (monitor->engine) {
+		log_line(LOG_WARNING, "the engine did not end in time: it is killed");
+		kill(monitor->engine, SIGKILL);
+	}
+	while (monitor->engine)
+		monitor_pump(monitor, monitor_now() + 100);
+	close_end(&monitor->engine_requests);
+	text_free(&monitor->engine_out);
+	text_free(&monitor->engine_in);
+}
+
+void engine_on_exit(struct monitor *monitor, int wait_status)
+{
+	monitor->engine = 0;
+	monitor->engine_status = wait_status;
+	close_end(&monitor->engine_control);
+}
+
+void engine_on_writable(struct monitor *monitor)
+{
+	struct text *out = &monitor->engine_out;
+	size_t chunk = out->len < CHUNK ? out->len : CHUNK;
+	ssize_t sent = send(monitor->engine_control, out->bytes, chunk, MSG_NOSIGNAL);
+
+	if (sent > 0)
+		text_drop(out, (size_t)sent);
+	else if (sent < 0 && errno != EAGAIN && errno != EINTR)
+		close_end(&monitor->engine_control);
+}
+
+void engine_on_readable(struct monitor *monitor)
+{
+	struct text *in = &monitor->engine_in;
+	char bytes[4096];
+	ssize_t len;
+
+	if (monitor->engine_control < 0)
+		return;
+	len = recv(monitor->engine_control, bytes, sizeof(bytes), 0);
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (len <= 0 || in->len + (size_t)len > ANSWER_MAX) {
+		close_end(&monitor->engine_control);
+		return;
+	}
+	text_add_bytes(in, bytes, (size_t)len);
+	key_wipe(bytes, sizeof(bytes));
+}
+
+/* The number in the answer's last line, errno=N. -EPROTO: there is none. */
+static int answer_errno(const char *answer)
+{
+	const char *line = strstr(answer, "errno=");
+	char *end;
+	long number;
+
+	if (!line || (line != answer && line[-1] != '\n'))
+		return -EPROTO;
+	number = strtol(line + 6, &end, 10);
+	if (*end != '\n' || number > 4095 || number < -4095)
+		return -EPROTO;
+	return number > 0 ? -(int)number : (int)number;
+}
+
+int engine_ask(struct monitor *monitor, const struct text *request)
+{
+	uint64_t until = monitor_now() + ANSWER_TIMEOUT;
+	const char *end = NULL;
+	int error;
+
+	text_free(&monitor->engine_in);
+	text_add_bytes(&monitor->engine_out, request->bytes, request->len);
+	if (monitor->engine_out.failed)
+		return -ENOMEM;
+	while (monitor->engine && monitor->engine_control >= 0 && !end && !monitor->stop_signals &&
+		monitor_now() < until) {
+		monitor_pump(monitor, until);
+		if (monitor->engine_in.bytes)
+			end = strstr(monitor->engine_in.bytes, "\n\n");
+	}
+	if (end)
+		error = answer_errno(monitor->engine_in.bytes);
+	else if (monitor->stop_signals)
+		error = -EINTR;
+	else if (!monitor->engine || monitor->engine_control < 0)
+		error = -EPIPE;
+	else
+		error = -ETIMEDOUT;
+	text_free(&monitor->engine_in);
+	return error;
+}

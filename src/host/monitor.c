@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: ISC */
+/* The monitor's loop: signals, the engine's requests, look-ups, the control socket. */
+#include "host/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/log.h"
+#include "engine/requests.h"
+#include "host/child.h"
+#include "host/monitor_state.h"
+
+void monitor_error(struct monitor *monitor, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(monitor->last_error, sizeof(monitor->last_error), format, args);
+	va_end(args);
+	log_line(LOG_ERR, "%s", monitor->last_error);
+}
+
+uint64_t monitor_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void reap_children(struct monitor *monitor)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == monitor->engine) {
+			engine_on_exit(monitor, status);
+		} else if (pid == monitor->hook) {
+			monitor->hook = 0;
+			monitor->hook_status = status;
+		} else {
+			endpoints_on_exit(monitor, pid);
+		}
+	}
+}
+
+static void on_signal(struct monitor *monitor)
+{
+	struct signalfd_siginfo info;
+
+	while (read(monitor->signals, &info, sizeof(info)) == sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			reap_children(monitor);
+			break;
+		case SIGHUP:
+			monitor->reload = true;
+			break;
+		default:
+			log_line(LOG_INFO, "%s: stopping", strsignal((int)info.ssi_signo));
+			monitor->stop_signals++;
+		}
+	}
+}
+
+/* The engine parses what comes from the internet: nothing that it says is believed. */
+static void on_engine_request(struct monitor *monitor)
+{
+	int error = requests_serve(monitor->engine_requests);
+
+	if (!error || error == -EAGAIN || error == -EINTR)
+		return;
+	if (error == -EPROTO && monitor->engine) {
+		monitor_error(monitor, "the engine sent a malformed request: it is ended");
+		kill(monitor->engine, SIGKILL);
+	}
+	if (error == -EPROTO || error == -EPIPE || error == -ECONNRESET) {
+		close(monitor->engine_requests);
+		monitor->engine_requests = -1;
+		return;
+	}
+	log_line(LOG_WARNING, "a request of the engine failed: %s", strerror(-error));
+}
+
+/* What a descriptor of the poll set belongs to. */
+enum source {
+	SOURCE_SIGNALS,
+	SOURCE_REQUESTS,
+	SOURCE_ENGINE,
+	SOURCE_LISTENER,
+	SOURCE_CLIENT,
+	SOURCE_LOOKUP,
+};
+
+enum { POLLS_MAX = 4 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
+
+struct poll_set {
+	struct pollfd polls[POLLS_MAX];
+	struct {
+		enum source source;
+		size_t index;
+	} owners[POLLS_MAX];
+	nfds_t count;
+};
+
+static void watch(struct poll_set *set, int fd, short events, enum source source, size_t index)
+{
+	if (fd < 0 || set->count == POLLS_MAX)
+		return;
+	set->polls[set->count] = (struct pollfd){ .fd = fd, .events = events };
+	set->owners[set->count].source = source;
+	set->owners[set->count].index = index;
+	set->count++;
+}
+
+static void watch_all(const struct monitor *monitor, struct poll_set *set)
+{
+	/* Of one who waits, only that it went away. */
+	static const short client_events[] = { [CLIENT_ASKING] = POLLIN,
+		[CLIENT_WAITING] = 0,
+		[CLIENT_RELOADING] = 0,
+		[CLIENT_ANSWERING] = POLLOUT };
+
+	set->count = 0;
+	watch(set, monitor->signals, POLLIN, SOURCE_SIGNALS, 0);
+	watch(set, monitor->engine_requests, POLLIN, SOURCE_REQUESTS, 0);
+	watch(set, monitor->engine_control, monitor->engine_out.len ? POLLIN | POLLOUT : POLLIN,
+		SOURCE_ENGINE, 0);
+	watch(set, monitor->listener, POLLIN, SOURCE_LISTENER, 0);
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
+		const struct monitor_client *client = &monitor->clients[i];
+
+		watch(set, client->fd, client_events[client->state], SOURCE_CLIENT, i);
+	}
+	for (size_t i = 0; i < monitor->lookup_count; i++) {
+		const struct monitor_lookup *lookup = &monitor->lookups[i];
+
+		if (!lookup->ready)
+			watch(set, lookup->fd, POLLIN, SOURCE_LOOKUP, i);
+	}
+}
+
+static void on_client(struct monitor *monitor, struct monitor_client *client, short events)
+{
+	if (client->state == CLIENT_ANSWERING)
+		control_on_writable(client);
+	else if (client->state == CLIENT_ASKING)
+		control_on_readable(monitor, client);
+	else if (events & (POLLHUP | POLLERR))
+		control_client_drop(client);
+}
+
+static void dispatch(struct monitor *monitor, const struct poll_set *set, nfds_t i)
+{
+	short events = set->polls[i].revents;
+
+	switch (set->owners[i].source) {
+	case SOURCE_SIGNALS:
+		on_signal(monitor);
+		break;
+	case SOURCE_REQUESTS:
+		on_engine_request(monitor);
+		break;
+	case SOURCE_ENGINE:
+		if (events & POLLOUT)
+			engine_on_writable(monitor);
+		if (events & (POLLIN | POLLHUP | POLLERR))
+			engine_on_readable(monitor);
+		break;
+	case SOURCE_LISTENER:
+		control_on_connect(monitor);
+		break;
+	case SOURCE_CLIENT:
+		on_client(monitor, &monitor->clients[set->owners[i].index], events);
+		break;
+	case SOURCE_LOOKUP:
+		monitor->lookups[set->owners[i].index].ready = true;
+		break;
+	}
+}
+
+static uint64_t drop_slow_clients(struct monitor *monitor)
+{
+	uint64_t now = monitor_now(), next = MONITOR_NEVER;
+
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
+		struct monitor_client *client = &monitor->clients[i];
+
+		if (client->fd < 0 || client->state == CLIENT_WAITING ||
+			client->state == CLIENT_RELOADING)
+			continue;
+		if (client->deadline <= now)
+			control_client_drop(client);
+		else if (client->deadline < next)
+			next = client->deadline;
+	}
+	return next;
+}
+
+void monitor_pump(struct monitor *monitor, uint64_t until)
+{
+	uint64_t client_deadline = drop_slow_clients(monitor), now = monitor_now();
+	struct poll_set set;
+	int timeout = -1;
+
+	if (client_deadline < until)
+		until = client_deadline;
+	if (until != MONITOR_NEVER)
+		timeout = until <= now ? 0 : until - now < 60000 ? (int)(until - now) : 60000;
+	watch_all(monitor, &set);
+	if (poll(set.polls, set.count, timeout) <= 0)
+		return;
+	for (nfds_t i = 0; i < set.count; i++) {
+		if (set.polls[i].revents)
+			dispatch(monitor, &set, i);
+	}
+}
+
+static int take_signals(struct monitor *monitor)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGCHLD);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+		return -errno;
+	monitor->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return monitor->signals < 0 ? -errno : 0;
+}
+
+/* The lock ends with the process, however that ends. Its file stays: removing it would race with
+ * the next process to take it. */
+static int take_lock(struct monitor *monitor)
+{
+	char path[sizeof(MONITOR_RUN_DIRECTORY) + NAME_MAX + 16];
+	const mode_t mask = umask(022); /* anybody may see which tunnels there are */
+	int error = mkdir(MONITOR_RUN_DIRECTORY, 0755) < 0 && errno != EEXIST ? -errno : 0;
+
+	umask(mask);
+	if (error) {
+		monitor_error(
+			monitor, "cannot make " MONITOR_RUN_DIRECTORY ": %s", strerror(-error));
+		return error;
+	}
+	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.lock", monitor->config->name);
+	monitor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (monitor->lock < 0 || flock(monitor->lock, LOCK_EX | LOCK_NB) < 0) {
+		error = -errno;
+		if (error == -EWOULDBLOCK)
+			monitor_error(monitor,
+				"%s is running already (culvert status %s); stop that one first",
+				monitor->config->name, monitor->config->name);
+		else
+			monitor_error(monitor, "cannot lock %s: %s", path, strerror(-error));
+		return error;
+	}
+	return 0;
+}
+
+static int find_user(struct monitor *monitor)
+{
+	const char *wanted = monitor->config->user;
+	int error = child_find_user(wanted, &monitor->uid, &monitor->gid, &monitor->user);
+
+	if (error && wanted)
+		monitor_error(monitor, "User = %s: this host has no such user", wanted);
+	else if (error)
+		monitor_error(monitor,
+			"this host has neither a user culvert nor nobody: name one with User =");
+	else if (!monitor->uid || !monitor->gid) {
+		monitor_error(monitor,
+			"User = %s has the user or group number 0, which is root's: name an "
+			"unprivileged user",
+			monitor->user);
+		error = -EPERM;
+	}
+	return error;
+}
+
+static int prepare(struct monitor *monitor)
+{
+	int error = take_lock(monitor);
+
+	if (!error)
+		error = find_user(monitor);
+	if (!error)
+		error = take_signals(monitor);
+	if (!error) {
+		error = netlink_open(&monitor->netlink);
+		if (error)
+			monitor_error(
+				monitor, "cannot open a netlink socket: %s", strerror(-error));
+	}
+	return error;
+}
+
+static void run(struct monitor *monitor)
+{
+	while (!monitor->stop_signals && monitor->engine) {
+		endpoints_work(monitor);
+		control_work(monitor);
+		if (monitor->stop_signals || !monitor->engine)
+			break;
+		monitor_pump(monitor, endpoints_due(monitor));
+	}
+}
+
+static int bring_up_and_run(struct monitor *monitor)
+{
+	int error;
+
+	monitor->state = "starting";
+	error = bringup_start(monitor);
+	if (!error) {
+		monitor->state = "running";
+		run(monitor);
+		if (!monitor->engine) {
+			char text[CHILD_STATUS_TEXT_SIZE];
+
+			child_status_text(text, monitor->engine_status);
+			monitor_error(monitor, "the engine %s: taking the tunnel down", text);
+			error = -EPIPE;
+		}
+	} else if (monitor->stop_signals) {
+		error = 0;
+	}
+	monitor->state = "stopping";
+	bringup_undo(monitor);
+	return error;
+}
+
+int monitor_run(struct config *config)
+{
+	struct monitor *monitor = calloc(1, sizeof(*monitor));
+	int error = -ENOMEM;
+
+	if (!monitor)
+		goto out;
+	monitor->config = config;
+	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;
+	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
+		monitor->clients[i].fd = -1;
+	monitor->since = time(NULL);
+	error = prepare(monitor);
+	if (!error)
+		error = bring_up_and_run(monitor);
+	config = monitor->config; /* another one after a reload */
+	netlink_close(monitor->netlink);
+	if (monitor->signals >= 0)
+		close(monitor->signals);
+	if (monitor->lock >= 0)
+		close(monitor->lock);
+	free(monitor);
+out:
+	config_free(config);
+	return error ? 1 : 0;
+}

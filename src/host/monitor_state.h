@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the parts of the monitor share: monitor.c (the loop), bringup.c (the steps and their undo),
+ * engine_link.c (the engine), endpoints.c (names and MTU), control.c (answers to `culvert status`
+ * and `culvert reload`), reload.c.
+ *
+ * There is one loop, monitor_pump. It only moves bytes and notes what happened; whoever waits for
+ * something (a hook's end, the engine's answer) pumps until it is noted, so that the engine is
+ * served all the time. What takes long, and would pump in turn, is started from the top of the loop
+ * alone.
+ */
+#ifndef HOST_MONITOR_STATE_H
+#define HOST_MONITOR_STATE_H
+
+#include <net/if.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "core/endpoint.h"
+#include "host/config.h"
+#include "host/diff.h"
+#include "host/netlink.h"
+#include "host/resolve.h"
+#include "host/text.h"
+
+enum {
+	MONITOR_CLIENTS_MAX = 8,
+	MONITOR_LOOKUPS_AT_ONCE = 8,
+	MONITOR_TEXT_SIZE = 256,
+};
+
+#define MONITOR_NEVER UINT64_MAX
+
+/* A peer whose endpoint is a name. */
+struct monitor_lookup {
+	const struct config_peer *peer; /* in monitor.config */
+	struct endpoint endpoint;       /* what the name led to; unset until then */
+	unsigned failures;
+	uint64_t due; /* milliseconds; MONITOR_NEVER: nothing planned */
+	pid_t pid;    /* 0: none is running */
+	int fd;
+	bool ready; /* fd has the answer */
+	char error[RESOLVE_ERROR_SIZE];
+};
+
+enum monitor_client_state {
+	CLIENT_ASKING,
+	CLIENT_WAITING,   /* for a reload to begin */
+	CLIENT_RELOADING, /* for one that has begun */
+	CLIENT_ANSWERING, /* out is complete: it is sent, then that was it */
+};
+
+/* Somebody at our control socket. */
+struct monitor_client {
+	int fd; /* -1: a free slot */
+	enum monitor_client_state state;
+	uint64_t deadline;
+	struct text in, out;
+};
+
+struct monitor {
+	struct config *config;
+	const char *state; /* "starting", "running", "stopping" */
+	time_t since;
+	char last_error[MONITOR_TEXT_SIZE];
+
+	int lock;
+	int signals;
+	int listener; /* our control socket */
+	struct monitor_client clients[MONITOR_CLIENTS_MAX];
+	unsigned stop_signals; /* how often we were told to stop */
+	bool reload;
+
+	struct netlink *netlink;
+	unsigned interface;
+	int tun;
+	int wg_listener; /* where `wg` connects; the engine's as soon as there is one */
+	bool wg_listener_made;
+	size_t steps_begun;
+	bool pre_up_started, post_up_started;
+	bool link_is_up;
+	struct diff installed; /* the addresses and routes that the configuration wants; what the
+				  host refused in a reload is left off */
+	size_t addresses_added, routes_added;
+	unsigned mtu;
+	char mtu_why[MONITOR_TEXT_SIZE];
+
+	const char *user;
+	uid_t uid;
+	gid_t gid;
+	pid_t engine; /* 0: not running */
+	int engine_status;
+	int engine_control, engine_requests;
+	struct text engine_out, engine_in; /* hold secrets */
+
+	pid_t hook; /* 0: none is running */
+	int hook_status;
+
+	struct monitor_lookup *lookups;
+	size_t lookup_count;
+};
+
+/* Logs an error and keeps it for status. */
+void monitor_error(struct monitor *monitor, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Milliseconds that never go back. */
+uint64_t monitor_now(void);
+
+/* Waits until something happens or it is `until`, and takes note of it. */
+void monitor_pump(struct monitor *monitor, uint64_t until);
+
+/* bringup.c. bringup_start: 0 or -errno, said already; what was done is to be undone by
+ * bringup_undo. */
+int bringup_start(struct monitor *monitor);
+void bringup_undo(struct monitor *monitor);
+int bringup_add_address(
+	struct monitor *monitor, const struct config_prefix *address, bool may_exist);
+int bringup_add_route(struct monitor *monitor, const struct diff_route *route, bool may_exist);
+void bringup_delete_addresses(
+	struct monitor *monitor, const struct config_prefixes *addresses, size_t count);
+void bringup_delete_routes(struct monitor *monitor, const struct diff_routes *routes, size_t count);
+
+/* engine_link.c. engine_ask sends one request and waits for the answer: 0 or the engine's -errno;
+ * -EPIPE: it has ended, -EINTR: we are told to stop, -ETIMEDOUT. */
+int engine_start(struct monitor *monitor);
+void engine_stop(struct monitor *monitor);
+int engine_ask(struct monitor *monitor, const struct text *request);
+void engine_on_readable(struct monitor *monitor);
+void engine_on_writable(struct monitor *monitor);
+void engine_on_exit(struct monitor *monitor, int wait_status);
+
+/* endpoints.c. endpoints_plan makes the list anew from the configuration and keeps what is known of
+ * endpoints that stay; old is the configuration the list was made from. */
+int endpoints_plan(struct monitor *monitor, const struct config *old);
+void endpoints_free(struct monitor *monitor);
+void endpoints_work(struct monitor *monitor); /* starts what is due, uses what has come */
+uint64_t endpoints_due(const struct monitor *monitor);
+void endpoints_on_exit(struct monitor *monitor, pid_t pid);
+/* Finds out the MTU and sets it if it is another than before. 0 or -errno, said already. */
+int endpoints_set_mtu(struct monitor *monitor);
+
+/* control.c */
+int control_open(struct monitor *monitor);
+void control_close(struct monitor *monitor);
+void control_on_connect(struct monitor *monitor);
+void control_on_readable(struct monitor *monitor, struct monitor_client *client);
+void control_on_writable(struct monitor_client *client);
+void control_client_drop(struct monitor_client *client);
+/* Reads the file again for whoever asked, if anybody did. */
+void control_work(struct monitor *monitor);
+
+/* reload.c. Problems go to *answer as lines "problem=..."; returns whether all is as the file says
+ * now. */
+bool reload_run(struct monitor *monitor, struct text *answer);
+
+#endif

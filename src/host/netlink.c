@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: ISC */
+/* Addresses, links and routes by rtnetlink. */
+#include "host/netlink.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct netlink {
+	struct mnl_socket *socket;
+	unsigned port;
+	uint32_t sequence;
+};
+
+enum {
+	REQUEST_SIZE = 512,  /* the largest request here is a route with some five attributes */
+	ANSWER_SIZE = 32768, /* what the kernel fills at most with one part of a dump */
+};
+
+/* A request being written. */
+struct request {
+	union {
+		struct nlmsghdr header;
+		uint8_t bytes[REQUEST_SIZE];
+	};
+};
+
+int netlink_open(struct netlink **netlink)
+{
+	struct netlink *new = calloc(1, sizeof(*new));
+	int error;
+
+	if (!new)
+		return -ENOMEM;
+	new->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!new->socket || mnl_socket_bind(new->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		error = -errno;
+		netlink_close(new);
+		return error;
+	}
+	new->port = mnl_socket_get_portid(new->socket);
+	*netlink = new;
+	return 0;
+}
+
+void netlink_close(struct netlink *netlink)
+{
+	if (!netlink)
+		return;
+	if (netlink->socket)
+		mnl_socket_close(netlink->socket);
+	free(netlink);
+}
+
+/* Begins a message and returns its family's header, zeroed. */
+static void *request_begin(
+	struct request *request, uint16_t type, uint16_t flags, size_t header_len)
+{
+	memset(request, 0, sizeof(*request));
+	mnl_nlmsg_put_header(request->bytes);
+	request->header.nlmsg_type = type;
+	request->header.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	return mnl_nlmsg_put_extra_header(&request->header, header_len);
+}
+
+/* Sends it and hands each message of the answer to callback (NULL: only success counts). */
+static int request_run(
+	struct netlink *netlink, struct request *request, mnl_cb_t callback, void *context)
+{
+	uint8_t answer[ANSWER_SIZE];
+	ssize_t len;
+	int state;
+
+	request->header.nlmsg_seq = ++netlink->sequence;
+	/* Without NLM_F_ACK a question that finds nothing would leave us waiting. */
+	if ((request->header.nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
+		request->header.nlmsg_flags |= NLM_F_ACK;
+	if (mnl_socket_sendto(netlink->socket, request, request->header.nlmsg_len) < 0)
+		return -errno;
+	do {
+		len = mnl_socket_recvfrom(netlink->socket, answer, sizeof(answer));
+		if (len < 0 && errno == EINTR) {
+			state = MNL_CB_OK;
+			continue;
+		}
+		if (len < 0)
+			return -errno;
+		state = mnl_cb_run(
+			answer, (size_t)len, netlink->sequence, netlink->port, callback, context);
+		if (state < 0 && errno == EPROTO)
+			state = MNL_CB_OK; /* another sequence number: an earlier question's answer
+					    */
+	} while (state > MNL_CB_STOP);
+	return state < 0 ? -errno : 0;
+}
+
+static int link_request(
+	struct netlink *netlink, unsigned interface, unsigned change, unsigned flags, unsigned mtu)
+{
+	struct request request;
+	struct ifinfomsg *link = request_begin(&request, RTM_NEWLINK, 0, sizeof(*link));
+
+	link->ifi_index = (int)interface;
+	link->ifi_change = change;
+	link->ifi_flags = flags;
+	if (mtu)
+		mnl_attr_put_u32(&request.header, IFLA_MTU, mtu);
+	return request_run(netlink, &request, NULL, NULL);
+}
+
+int netlink_link_set_mtu(struct netlink *netlink, unsigned interface, unsigned mtu)
+{
+	return link_request(netlink, interface, 0, 0, mtu);
+}
+
+int netlink_link_set_up(struct netlink *netlink, unsigned interface, bool up)
+{
+	return link_request(netlink, interface, IFF_UP, up ? IFF_UP : 0, 0);
+}
+
+static int link_on_answer(const struct nlmsghdr *header, void *context)
+{
+	unsigned *mtu = context;
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct ifinfomsg))
+	{
+		if (mnl_attr_get_type(attribute) == IFLA_MTU &&
+			mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+			*mtu = mnl_attr_get_u32(attribute);
+	}
+	return MNL_CB_OK;
+}
+
+int netlink_link_get_mtu(struct netlink *netlink, unsigned interface, unsigned *mtu)
+{
+	struct request request;
+	struct ifinfomsg *link = request_begin(&request, RTM_GETLINK, 0, sizeof(*link));
+	unsigned found = 0;
+	int error;
+
+	link->ifi_index = (int)interface;
+	error = request_run(netlink, &request, link_on_answer, &found);
+	if (!error && !found)
+		error = -ENODATA;
+	if (!error)
+		*mtu = found;
+	return error;
+}
+
+static size_t address_len(int family)
+{
+	return family == AF_INET ? 4 : 16;
+}
+
+static int address_request(struct netlink *netlink, uint16_t type, uint16_t flags,
+	unsigned interface, struct netlink_prefix prefix)
+{
+	struct request request;
+	struct ifaddrmsg *address = request_begin(&request, type, flags, sizeof(*address));
+
+	address->ifa_family = (uint8_t)prefix.family;
+	address->ifa_prefixlen = (uint8_t)prefix.length;
+	address->ifa_scope = RT_SCOPE_UNIVERSE;
+	address->ifa_index = interface;
+	mnl_attr_put(&request.header, IFA_LOCAL, address_len(prefix.family), prefix.address);
+	mnl_attr_put(&request.header, IFA_ADDRESS, address_len(prefix.family), prefix.address);
+	return request_run(netlink, &request, NULL, NULL);
+}
+
+int netlink_address_add(struct netlink *netlink, unsigned interface, struct netlink_prefix address)
+{
+	return address_request(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, interface, address);
+}
+
+int netlink_address_delete(
+	struct netlink *netlink, unsigned interface, struct netlink_prefix address)
+{
+	return address_request(netlink, RTM_DELADDR, 0, interface, address);
+}
+
+static int route_request(struct netlink *netlink, uint16_t type, uint16_t flags, unsigned interface,
+	uint32_t table, struct netlink_prefix prefix)
+{
+	struct request request;
+	struct rtmsg *route = request_begin(&request, type, flags, sizeof(*route));
+
+	route->rtm_family = (uint8_t)prefix.family;
+	route->rtm_dst_len = (uint8_t)prefix.length;
+	route->rtm_protocol = type == RTM_NEWROUTE ? RTPROT_BOOT : RTPROT_UNSPEC;
+	route->rtm_scope = prefix.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	route->rtm_type = RTN_UNICAST;
+	route->rtm_table = table < 256 ? (uint8_t)table : RT_TABLE_UNSPEC;
+	mnl_attr_put(&request.header, RTA_DST, address_len(prefix.family), prefix.address);
+	mnl_attr_put_u32(&request.header, RTA_OIF, interface);
+	mnl_attr_put_u32(&request.header, RTA_TABLE, table);
+	return request_run(netlink, &request, NULL, NULL);
+}
+
+int netlink_route_add(
+	struct netlink *netlink, unsigned interface, uint32_t table, struct netlink_prefix prefix)
+{
+	return route_request(
+		netlink, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, interface, table, prefix);
+}
+
+int netlink_route_delete(
+	struct netlink *netlink, unsigned interface, uint32_t table, struct netlink_prefix prefix)
+{
+	return route_request(netlink, RTM_DELROUTE, 0, interface, table, prefix);
+}
+
+/* What one RTM_NEWROUTE says. */
+struct route_facts {
+	struct netlink_route route;
+	uint32_t table;
+	uint32_t metric;
+	bool has_destination;
+};
+
+static unsigned route_metrics_mtu(const struct nlattr *metrics)
+{
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each_nested(attribute, metrics)
+	{
+		if (mnl_attr_get_type(attribute) == RTAX_MTU &&
+			mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+			return mnl_attr_get_u32(attribute);
+	}
+	return 0;
+}
+
+static unsigned route_first_hop(const struct nlattr *multipath)
+{
+	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
+
+	if (mnl_attr_get_payload_len(multipath) < sizeof(*hop))
+		return 0;
+	return (unsigned)hop->rtnh_ifindex;
+}
+
+static void route_read(const struct nlmsghdr *header, struct route_facts *facts)
+{
+	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
+	const struct nlattr *attribute;
+
+	*facts = (struct route_facts){ .table = message->rtm_table,
+		.has_destination = message->rtm_dst_len != 0 };
+	mnl_attr_for_each(attribute, header, sizeof(*message))
+	{
+		bool is_u32 = mnl_attr_get_payload_len(attribute) == sizeof(uint32_t);
+		uint16_t type = mnl_attr_get_type(attribute);
+
+		if (type == RTA_OIF && is_u32)
+			facts->route.interface = mnl_attr_get_u32(attribute);
+		else if (type == RTA_TABLE && is_u32)
+			facts->table = mnl_attr_get_u32(attribute);
+		else if (type == RTA_PRIORITY && is_u32)
+			facts->metric = mnl_attr_get_u32(attribute);
+		else if (type == RTA_METRICS)
+			facts->route.mtu = route_metrics_mtu(attribute);
+		else if (type == RTA_MULTIPATH)
+			facts->route.interface = route_first_hop(attribute);
+	}
+}
+
+static int route_on_answer(const struct nlmsghdr *header, void *context)
+{
+	struct netlink_route *route = context;
+	struct route_facts facts;
+
+	if (header->nlmsg_type != RTM_NEWROUTE)
+		return MNL_CB_OK;
+	route_read(header, &facts);
+	*route = facts.route;
+	return MNL_CB_OK;
+}
+
+int netlink_route_get(struct netlink *netlink, const struct sockaddr *to, uint32_t mark,
+	struct netlink_route *route)
+{
+	struct request request;
+	struct rtmsg *message = request_begin(&request, RTM_GETROUTE, 0, sizeof(*message));
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)to;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)to;
+	struct netlink_route found = { 0 };
+	int error;
+
+	message->rtm_family = (uint8_t)to->sa_family;
+	message->rtm_dst_len = to->sa_family == AF_INET ? 32 : 128;
+	if (to->sa_family == AF_INET)
+		mnl_attr_put(&request.header, RTA_DST, 4, &v4->sin_addr);
+	else
+		mnl_attr_put(&request.header, RTA_DST, 16, &v6->sin6_addr);
+	if (to->sa_family == AF_INET6 && v6->sin6_scope_id)
+		mnl_attr_put_u32(&request.header, RTA_OIF, v6->sin6_scope_id);
+	if (mark)
+		mnl_attr_put_u32(&request.header, RTA_MARK, mark);
+	error = request_run(netlink, &request, route_on_answer, &found);
+	if (!error && !found.interface)
+		error = -ENETUNREACH;
+	if (!error)
+		*route = found;
+	return error;
+}
+
+/* The best default route so far. */
+struct route_best {
+	struct netlink_route route;
+	uint32_t metric;
+};
+
+static int route_on_dumped(const struct nlmsghdr *header, void *context)
+{
+	struct route_best *best = context;
+	struct route_facts facts;
+
+	if (header->nlmsg_type != RTM_NEWROUTE)
+		return MNL_CB_OK;
+	route_read(header, &facts);
+	if (facts.has_destination || facts.table != NETLINK_TABLE_MAIN || !facts.route.interface)
+		return MNL_CB_OK;
+	if (!best->route.interface || facts.metric < best->metric) {
+		best->route = facts.route;
+		best->metric = facts.metric;
+	}
+	return MNL_CB_OK;
+}
+
+int netlink_route_default(struct netlink *netlink, struct netlink_route *route)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; i < sizeof(families); i++) {
+		struct request request;
+		struct route_best best = { 0 };
+		struct rtmsg *message =
+			request_begin(&request, RTM_GETROUTE, NLM_F_DUMP, sizeof(*message));
+		int error;
+
+		message->rtm_family = families[i];
+		error = request_run(netlink, &request, route_on_dumped, &best);
+		if (error && error != -EOPNOTSUPP)
+			return error;
+		if (best.route.interface) {
+			*route = best.route;
+			return 0;
+		}
+	}
+	return -ENETUNREACH;
+}

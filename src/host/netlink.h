@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Addresses, links and routes by rtnetlink. One socket, one question at a time, each waits for the
+ * kernel's answer (which comes at once).
+ *
+ * Errors are -errno as the kernel gave them: -EEXIST there is one already, -ENODEV the device has
+ * gone, -ESRCH, -ENOENT and -EADDRNOTAVAIL nothing there to delete, -EPERM not root.
+ */
+#ifndef HOST_NETLINK_H
+#define HOST_NETLINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct netlink; /* opaque */
+
+enum { NETLINK_TABLE_MAIN = 254 };
+
+/* family AF_INET or AF_INET6; address 4 or 16 bytes in network order; length in bits. */
+struct netlink_prefix {
+	int family;
+	const uint8_t *address;
+	unsigned length;
+};
+
+int netlink_open(struct netlink **netlink);
+void netlink_close(struct netlink *netlink); /* NULL is allowed */
+
+int netlink_link_set_mtu(struct netlink *netlink, unsigned interface, unsigned mtu);
+int netlink_link_set_up(struct netlink *netlink, unsigned interface, bool up);
+int netlink_link_get_mtu(struct netlink *netlink, unsigned interface, unsigned *mtu);
+
+int netlink_address_add(struct netlink *netlink, unsigned interface, struct netlink_prefix address);
+int netlink_address_delete(
+	struct netlink *netlink, unsigned interface, struct netlink_prefix address);
+
+/* Through the device itself, without a gateway. -EEXIST if the table has one for this prefix. */
+int netlink_route_add(
+	struct netlink *netlink, unsigned interface, uint32_t table, struct netlink_prefix prefix);
+int netlink_route_delete(
+	struct netlink *netlink, unsigned interface, uint32_t table, struct netlink_prefix prefix);
+
+/* Where a route leads. */
+struct netlink_route {
+	unsigned interface;
+	unsigned mtu; /* the route's own, 0: it has none and the interface's counts */
+};
+
+/* The route that a packet with this mark would take to an address; -ENETUNREACH: none. */
+int netlink_route_get(struct netlink *netlink, const struct sockaddr *to, uint32_t mark,
+	struct netlink_route *route);
+
+/* The default route of the main table with the smallest metric, IPv4 before IPv6; -ENETUNREACH:
+ * none. */
+int netlink_route_default(struct netlink *netlink, struct netlink_route *route);
+
+#endif

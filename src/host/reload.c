@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading the file again and carrying out the difference.
+ *
+ * The engine comes first, because it takes a request whole or not at all: up to there a reload that
+ * fails has changed nothing. What the host refuses after that is told, and the rest is done all the
+ * same.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/log.h"
+#include "host/monitor_state.h"
+
+static void add_problem(struct text *answer, int priority, const char *problem)
+{
+	log_line(priority, "reload: %s", problem);
+	text_add(answer, "%s=%s\n", priority == LOG_ERR ? "problem" : "warning", problem);
+}
+
+static void add_problems(struct text *answer, const struct config_problems *problems)
+{
+	char *printed = NULL, *rest, *line;
+	size_t len = 0;
+	FILE *to = open_memstream(&printed, &len);
+
+	if (!to)
+		return;
+	config_problems_print(problems, to);
+	if (!fclose(to)) {
+		rest = printed;
+		while ((line = strsep(&rest, "\n"))) {
+			if (*line)
+				add_problem(answer, problems->errors ? LOG_ERR : LOG_WARNING, line);
+		}
+	}
+	free(printed);
+}
+
+static struct config *load(struct monitor *monitor, struct text *answer)
+{
+	struct config_problems problems = { 0 };
+	struct config *config = NULL;
+	const char *refusal;
+	int error;
+
+	error = config_load(monitor->config->path, &config, &problems);
+	add_problems(answer, &problems);
+	if (error == -ENOMEM)
+		add_problem(answer, LOG_ERR, strerror(ENOMEM));
+	config_problems_free(&problems);
+	if (error)
+		return NULL;
+	refusal = diff_refusal(monitor->config, config);
+	if (refusal) {
+		add_problem(answer, LOG_ERR, refusal);
+		config_free(config);
+		return NULL;
+	}
+	return config;
+}
+
+static bool same_prefix(const struct config_prefix *a, const struct config_prefix *b)
+{
+	return a->family == b->family && a->length == b->length &&
+	       !memcmp(a->address, b->address, sizeof(a->address));
+}
+
+/* What the host refused is not there: the next reload tries it again. */
+static void forget_address(struct config_prefixes *list, const struct config_prefix *address)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (!same_prefix(&list->items[i], address))
+			list->items[kept++] = list->items[i];
+	}
+	list->count = kept;
+}
+
+static void forget_route(struct diff_routes *list, const struct diff_route *route)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].table != route->table ||
+			!same_prefix(&list->items[i].prefix, &route->prefix))
+			list->items[kept++] = list->items[i];
+	}
+	list->count = kept;
+}
+
+static bool add_addresses(struct monitor *monitor, const struct config_prefixes *addresses,
+	struct diff *whole, struct text *answer)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < addresses->count; i++) {
+		const struct config_prefix address = addresses->items[i];
+
+		if (!bringup_add_address(monitor, &address, true))
+			continue;
+		text_add(answer, "problem=%s\n", monitor->last_error);
+		forget_address(&whole->addresses_added, &address);
+		i -= addresses == &whole->addresses_added;
+		good = false;
+	}
+	return good;
+}
+
+static bool add_routes(struct monitor *monitor, const struct diff_routes *routes, bool may_exist,
+	struct diff *whole, struct text *answer)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < routes->count; i++) {
+		const struct diff_route route = routes->items[i];
+
+		if (!bringup_add_route(monitor, &route, may_exist))
+			continue;
+		text_add(answer, "problem=%s\n", monitor->last_error);
+		forget_route(&whole->routes_added, &route);
+		i -= routes == &whole->routes_added;
+		good = false;
+	}
+	return good;
+}
+
+/* Taking an IPv4 address away can take others and routes with it: the kernel removes a network's
+ * secondary addresses with its first, and all routes with the last. So what should be there is
+ * added once more. */
+static bool change_addresses_and_routes(
+	struct monitor *monitor, const struct diff *diff, struct diff *whole, struct text *answer)
+{
+	bool good = add_addresses(monitor, &diff->addresses_added, whole, answer);
+
+	bringup_delete_addresses(monitor, &diff->addresses_removed, diff->addresses_removed.count);
+	if (diff->addresses_removed.count)
+		good &= add_addresses(monitor, &whole->addresses_added, whole, answer);
+	bringup_delete_routes(monitor, &diff->routes_removed, diff->routes_removed.count);
+	good &= add_routes(monitor, &diff->routes_added, false, whole, answer);
+	if (diff->addresses_removed.count)
+		good &= add_routes(monitor, &whole->routes_added, true, whole, answer);
+	return good;
+}
+
+/* From here on the new configuration is the one that counts, whatever the host says. */
+static bool change_host(struct monitor *monitor, struct config *config, const struct diff *diff,
+	struct diff *whole, struct text *answer)
+{
+	struct config *old = monitor->config;
+	bool good = change_addresses_and_routes(monitor, diff, whole, answer);
+
+	monitor->config = config;
+	diff_free(&monitor->installed);
+	monitor->installed = *whole;
+	*whole = (struct diff){ 0 };
+	monitor->addresses_added = monitor->installed.addresses_added.count;
+	monitor->routes_added = monitor->installed.routes_added.count;
+	if (endpoints_plan(monitor, old)) {
+		add_problem(answer, LOG_ERR, "out of memory: endpoint names are not looked up");
+		endpoints_free(monitor);
+		good = false;
+	}
+	config_free(old);
+	if (endpoints_set_mtu(monitor)) {
+		text_add(answer, "problem=%s\n", monitor->last_error);
+		good = false;
+	}
+	if (!good)
+		add_problem(answer, LOG_ERR,
+			"the rest of the file is in effect; reload again when this is mended");
+	return good;
+}
+
+bool reload_run(struct monitor *monitor, struct text *answer)
+{
+	struct config *config = load(monitor, answer);
+	struct diff diff = { 0 }, whole = { 0 }, host = { 0 };
+	char text[MONITOR_TEXT_SIZE];
+	bool good = false;
+	int error;
+
+	if (!config)
+		return false;
+	error = diff_make(monitor->config, config, &diff);
+	if (!error)
+		error = diff_make(NULL, config, &whole);
+	text_free(&whole.set);
+	if (!error)
+		error = diff_host(&monitor->installed, &whole, &host);
+	if (!error && diff.set.len)
+		error = engine_ask(monitor, &diff.set);
+	if (error) {
+		snprintf(text, sizeof(text), "the engine did not take the settings: %s%s",
+			strerror(-error),
+			error == -EADDRINUSE ? " (the ListenPort: choose another)" : "");
+		add_problem(answer, LOG_ERR, text);
+		config_free(config);
+	} else {
+		good = change_host(monitor, config, &host, &whole, answer);
+	}
+	diff_free(&diff);
+	diff_free(&whole);
+	diff_free(&host);
+	if (good) {
+		log_line(LOG_INFO, "reloaded %s", monitor->config->path);
+		monitor->last_error[0] = '\0';
+	}
+	return good;
+}

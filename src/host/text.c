@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+/* A growing text that wipes what it leaves behind. */
+#include "host/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/key.h"
+
+/* realloc would leave a copy behind that nobody wipes. */
+static bool reserve(struct text *text, size_t more)
+{
+	size_t need = text->len + more + 1, size = text->size ? text->size : 256;
+	char *bytes;
+
+	if (text->failed)
+		return false;
+	if (need <= text->size)
+		return true;
+	while (size < need)
+		size *= 2;
+	bytes = malloc(size);
+	if (!bytes) {
+		text->failed = true;
+		return false;
+	}
+	if (text->bytes) {
+		memcpy(bytes, text->bytes, text->len);
+		key_wipe(text->bytes, text->size);
+		free(text->bytes);
+	}
+	bytes[text->len] = '\0';
+	text->bytes = bytes;
+	text->size = size;
+	return true;
+}
+
+void text_add(struct text *text, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	if (len < 0 || !reserve(text, (size_t)len)) {
+		text->failed = true;
+		return;
+	}
+	va_start(args, format);
+	vsnprintf(text->bytes + text->len, (size_t)len + 1, format, args);
+	va_end(args);
+	text->len += (size_t)len;
+}
+
+void text_add_bytes(struct text *text, const void *bytes, size_t len)
+{
+	if (!reserve(text, len))
+		return;
+	memcpy(text->bytes + text->len, bytes, len);
+	text->len += len;
+	text->bytes[text->len] = '\0';
+}
+
+void text_drop(struct text *text, size_t len)
+{
+	if (!len)
+		return;
+	text->len -= len;
+	memmove(text->bytes, text->bytes + len, text->len);
+	key_wipe(text->bytes + text->len, len);
+}
+
+void text_free(struct text *text)
+{
+	if (text->bytes)
+		key_wipe(text->bytes, text->size);
+	free(text->bytes);
+	*text = (struct text){ 0 };
+}

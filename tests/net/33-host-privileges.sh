@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# The engine is unprivileged; secrets are in no command line, environment, log or status; files must be private.
+. "$(dirname "$0")/lib.sh"
+need_culvert
+
+ids_of() { awk -v what="$2:" '$1 == what { for (i = 2; i <= NF; i++) print $i }' "/proc/$1/status" | sort -u | paste -sd ' '; }
+field_of() { awk -v what="$2:" '$1 == what { print $2 }' "/proc/$1/status"; }
+
+expect_unprivileged() { # PID
+	local field
+	expect_match "user ids of the engine" '^[1-9][0-9]*$' "$(ids_of "$1" Uid)"
+	expect_match "group ids of the engine" '^[1-9][0-9]*$' "$(ids_of "$1" Gid)"
+	[[ " $(ids_of "$1" Groups) " != *" 0 "* ]] || fail "the engine is still in group 0"
+	for field in CapInh CapPrm CapEff CapAmb; do
+		expect_equal "$field of the engine" 0000000000000000 "$(field_of "$1" $field)"
+	done
+}
+
+expect_no_secret() { # WHAT FILE...
+	local what=$1 secret
+	shift
+	for secret in "${secrets[@]}"; do
+		! cat "$@" 2>/dev/null | tr '\0' '\n' | grep -qF -- "$secret" || fail "a secret stands in $what"
+		! cat "$@" 2>/dev/null | tr '\0' '\n' | grep -qiF -- "$(base64 -d <<<"$secret" | od -An -tx1 | tr -d ' \n')" ||
+			fail "a secret stands in $what, in hexadecimal"
+	done
+}
+
+two_ends
+make_keys a b
+psk=$(wg genpsk)
+secrets=("$psk" "$(cat "$tmp/a.key")")
+write_conf a "PrivateKey = $(cat "$tmp/a.key")\nUser = nobody" \
+	"PublicKey = $(public b)\nPresharedKey = $psk\n$(allowed b)\nEndpoint = $(endpoint_of b 4)"
+write_conf b "PrivateKey = $(cat "$tmp/b.key")" "PublicKey = $(public a)\nPresharedKey = $psk\n$(allowed a)"
+export LOG_LEVEL=verbose
+start_both
+pings_both a b
+
+step "the engine's user and capabilities"
+for name in a b; do
+	engine=$(engine_pid "$name")
+	[ -d "/proc/$engine" ] || fail "$name has no engine"
+	expect_unprivileged "$engine"
+done
+# In the session of the terminal that root started it from, it could type commands into that.
+expect_equal "session of a's engine" "$(engine_pid a)" "$(ps -o sid= -p "$(engine_pid a)" | tr -d ' ')"
+expect_equal "user of a's engine" "$(id -u nobody)" "$(ids_of "$(engine_pid a)" Uid)"
+
+step "it works without privileges: a new port, a lost session"
+wg_set a listen-port 40001
+pings a "${inside4[b]}"
+stop_culvert b
+start_culvert b "$(conf b)"
+wait_tunnel b
+pings a "${inside4[b]}" 25
+
+step "no secret where it does not belong"
+for pid in "$(status_of a .pid)" "$(engine_pid a)"; do
+	expect_no_secret "/proc/$pid/cmdline" "/proc/$pid/cmdline"
+	expect_no_secret "/proc/$pid/environ" "/proc/$pid/environ"
+done
+expect_no_secret "the log" "$tmp/culvert-a.log"
+ns a "$build/culvert" status "$(dev a)" >"$tmp/status" || fail "culvert status: exit status $?"
+ns a "$build/culvert" status "$(dev a)" --json >"$tmp/status.json" || fail "culvert status --json: exit status $?"
+expect_no_secret "culvert status" "$tmp/status"
+expect_no_secret "culvert status --json" "$tmp/status.json"
+jq -e . "$tmp/status.json" >/dev/null || fail "culvert status --json prints no JSON: $(cat "$tmp/status.json")"
+grep -qF "${outside4[b]}" "$tmp/status" || fail "culvert status does not say where the peer is: $(cat "$tmp/status")"
+expect_equal "mode of the control socket" 0 $((0$(stat -c %a "$run_dir/$(dev a).sock") & 077))
+stop_both
+
+step "a file that others can read is refused, with what to do"
+chmod 644 "$(conf a)"
+refuses 'chmod' ns a timeout 10 "$build/culvert" run "$(conf a)"
+no_device a || fail "the device was made all the same"
+chmod 600 "$(conf a)"
+sed -i 's/^PrivateKey = .*/PrivateKeyFile = a.key/' "$(conf a)"
+chmod 640 "$tmp/a.key"
+refuses 'chmod' ns a timeout 10 "$build/culvert" run "$(conf a)"
+expect_no_secret "the log" "$tmp/culvert-a.log"
+pass

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: ISC */
+/* Files with one mistake each, and what test_config.c expects to be said about it. */
+#ifndef TESTS_CONFIG_WRONG_H
+#define TESTS_CONFIG_WRONG_H
+
+#define KEY_1 "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
+#define KEY_1_PUBLIC "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
+#define KEY_2 "mBs7sYqMFHl3mHlM8mrSNV4hD8ckV5UDPEZDtUaVjlw="
+#define PUBLIC_1 "B0dlcMU32cG/tVJLG4u9jc71dugAEzqC6rt5evSdNAc="
+#define PUBLIC_2 "3wv24WkLUrXaDI54hezvUsM6Q60RKnH7mfo7vrxh5SU="
+#define ZEROS "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+#define INTERFACE "[Interface]\nPrivateKey = " KEY_1 "\n"   /* two lines */
+#define PEER INTERFACE "[Peer]\nPublicKey = " PUBLIC_1 "\n" /* four lines */
+#define SHARED "[Interface]\nSharedKey = " KEY_2 "\n"       /* two lines */
+
+struct wrong {
+	const char *text;
+	unsigned line;
+	const char *fragment;
+};
+
+static const struct wrong wrong_lines[] = {
+	{ "", 0, "no [Interface]" },
+	{ "# nothing\n", 0, "no [Interface]" },
+	{ "\xef\xbb\xbf", 0, "no [Interface]" },
+	{ "[Interface]\n", 1, "culvert genkey" },
+	{ "[Interface]\n[Peer]\nPublicKey = " PUBLIC_1, 1, "there is no key" },
+	{ "ListenPort = 1\n" PEER, 1, "before the first section" },
+	{ INTERFACE "[Pear]\nPublicKey = " PUBLIC_1 "\nx = y\n", 3, "unknown section 'Pear'" },
+	{ INTERFACE "[]\n", 3, "unknown section" },
+	{ INTERFACE "[Peer\n", 3, "a section is written" },
+	{ INTERFACE "[\n", 3, "a section is written" },
+	{ INTERFACE "[Peer] x\n", 3, "a section is written" },
+	{ INTERFACE "[Interface.Interface.Interface.Interface.Interface.Interface]\n", 3,
+		"section '...'" },
+	{ INTERFACE "Address\n", 3, "neither a [section] nor" },
+	{ INTERFACE "= 7\n", 3, "neither a [section] nor" },
+	{ INTERFACE KEY_2 "\n", 3, "not the name of an option" },
+	{ INTERFACE "; comment\n", 3, "a comment starts with '#'" },
+	{ INTERFACE "; MTU = 1400\n", 3, "a comment starts with '#'" },
+	{ INTERFACE "MTU: 1400 = 1\n", 3, "not the name of an option" },
+	{ INTERFACE "MTU : 1400\n", 3, "neither a [section] nor" },
+	{ INTERFACE "Listen Port = 7\n", 3, "not the name of an option" },
+	{ INTERFACE "Adress = 10.0.0.1\n", 3, "unknown key 'Adress': did you mean Address?" },
+	{ INTERFACE "Jc = 10\n", 3, "unknown key 'Jc'" },
+	{ INTERFACE "PublicKey = " PUBLIC_1 "\n", 3,
+		"PublicKey belongs in [Peer], not in [Interface]" },
+	{ PEER "ListenPort = 7\n", 5, "ListenPort belongs in [Interface], not in [Peer]" },
+	{ INTERFACE "MTU = 1400\nmtu = 1400\n", 4, "MTU was given before, in line 3" },
+	{ PEER "Endpoint = a:1\nEndpoint = a:2\n", 6, "Endpoint was given before, in line 5" },
+	{ INTERFACE "MTU =\n", 3, "MTU has no value: it takes a number" },
+	{ INTERFACE "MTU = # 1400\n", 3, "MTU has no value" },
+	{ INTERFACE "PostUp = a\001b\n", 3, "control character" },
+	{ INTERFACE "PostUp = a\rb\n", 3, "control character" },
+	{ INTERFACE "PostUp = \033[2J\n", 3, "control character" },
+	{ INTERFACE "PostUp = echo '#' x\n", 3, "cuts the command in two" },
+	{ INTERFACE "PostDown = echo \"a # b\"\n", 3, "cuts the command in two" },
+	{ INTERFACE "PreUp = x=${y#z}\n", 3, "cuts the command in two" },
+	{ INTERFACE "PreUp = echo $#\n", 3, "cuts the command in two" },
+};
+
+static const struct wrong wrong_interfaces[] = {
+	{ INTERFACE "Address = 10.0.0.256/24\n", 3, "Address = '10.0.0.256/24' is wrong" },
+	{ INTERFACE "Address = 10.0.0.1/33\n", 3, "10.0.0.1/33" },
+	{ INTERFACE "Address = 10.0.0.1/\n", 3, "'10.0.0.1/'" },
+	{ INTERFACE "Address = 10.0.0.1/-1\n", 3, "'10.0.0.1/-1'" },
+	{ INTERFACE "Address = 10.0.0.1/255.255.255.0\n", 3, "255" },
+	{ INTERFACE "Address = fd00::1/129\n", 3, "fd00::1/129" },
+	{ INTERFACE "Address = fd00::1::2\n", 3, "fd00::1::2" },
+	{ INTERFACE "Address = host.example\n", 3, "host.example" },
+	{ INTERFACE "Address = 0.0.0.0/8\n", 3, "0.0.0.0/8" },
+	{ INTERFACE "Address = 10.0.0.1/0\n", 3, "10.0.0.1/0" },
+	{ INTERFACE "Address = 239.1.1.1\n", 3, "239.1.1.1" },
+	{ INTERFACE "Address = ff02::1\n", 3, "ff02::1" },
+	{ INTERFACE "Address = 1111111111111111111111111111111111111111111111111111111111:\n", 3,
+		"looks like a key" },
+	{ INTERFACE "ListenPort = 65536\n", 3, "a number from 0 (any) to 65535" },
+	{ INTERFACE "ListenPort = -1\n", 3, "'-1'" },
+	{ INTERFACE "ListenPort = 0x10\n", 3, "'0x10'" },
+	{ INTERFACE "ListenPort = 99999999999999999999\n", 3, "'99999999999999999999'" },
+	{ INTERFACE "FwMark = 4294967296\n", 3, "'4294967296'" },
+	{ INTERFACE "FwMark = 0x\n", 3, "'0x'" },
+	{ INTERFACE "FwMark = 0xg\n", 3, "'0xg'" },
+	{ INTERFACE "FwMark = on\n", 3, "'on'" },
+	{ INTERFACE "MTU = 575\n", 3, "'575'" },
+	{ INTERFACE "MTU = 65536\n", 3, "'65536'" },
+	{ INTERFACE "MTU = 1400 bytes\n", 3, "'1400 bytes'" },
+	{ INTERFACE "MTU = 1279\nAddress = fd00::1/64\n", 3, "IPv6 Address in line 4" },
+	{ INTERFACE "Table = 0\n", 3, "'0'" },
+	{ INTERFACE "Table = main\n", 3, "'main'" },
+	{ INTERFACE "User = a b\n", 3, "'a b'" },
+	{ INTERFACE "User = -x\n", 3, "'-x'" },
+	{ INTERFACE "User = 0\n", 3, "'0'" },
+	{ INTERFACE "User = root\n", 3, "unprivileged" },
+	{ INTERFACE "Device = a/b\n", 3, "'a/b'" },
+	{ INTERFACE "Device = ..\n", 3, "'..'" },
+	{ INTERFACE "Device = abcdefghijklmnop\n", 3, "'abcdefghijklmnop'" },
+	{ INTERFACE "DNS = 1.1.1.1\n", 3, "DNS is not supported by this version" },
+	{ INTERFACE "Metrics = 127.0.0.1:9586\n", 3, "Metrics is not supported by this version" },
+	{ INTERFACE "SaveConfig = true\n", 3, "SaveConfig = true is not supported" },
+	{ INTERFACE "SaveConfig = 1\n", 3, "'true' or 'false'" },
+	{ INTERFACE "KillSwitch = YES\n", 3, "KillSwitch = yes is not supported" },
+	{ INTERFACE "KillSwitch = maybe\n", 3, "'yes' or 'no'" },
+	{ INTERFACE "Mode = tap\n", 3, "Mode = tap is not supported" },
+	{ INTERFACE "Mode = bridge\n", 3, "'tun' or 'tap'" },
+};
+
+static const struct wrong wrong_peers[] = {
+	{ INTERFACE "[Peer]\n", 3, "no PublicKey" },
+	{ INTERFACE "[Peer]\n[Peer]\nPublicKey = " PUBLIC_1 "\n", 3, "no PublicKey" },
+	{ PEER "[Peer]\nPublicKey = " PUBLIC_1 "\n", 6,
+		"the peer in line 3 has the same PublicKey" },
+	{ INTERFACE "[Peer]\nPublicKey = " KEY_1_PUBLIC "\n", 4, "of this end itself" },
+	{ PEER "AllowedIPs = 10.0.0.0/8\n[Peer]\nPublicKey = " PUBLIC_2
+	       "\nAllowedIPs = 10.0.0.0/8\n",
+		8, "10.0.0.0/8 already belongs to the peer in line 3" },
+	{ PEER "AllowedIPs = ::1\n[Peer]\nPublicKey = " PUBLIC_2
+	       "\nAllowedIPs = fd00::/8,0::1/128\n",
+		8, "::1/128 already belongs to the peer in line 3" },
+	{ PEER "AllowedIPs = 10.0.0.0/8,\n", 5, "AllowedIPs = ''" },
+	{ PEER "AllowedIPs = 10.0.0.0 /8\n", 5, "'10.0.0.0 /8'" },
+	{ PEER "AllowedIPs = 10.0.0.0/8 11.0.0.0/8\n", 5, "separated by commas" },
+	{ PEER "AllowedIPs = 10.0.0/8\n", 5, "'10.0.0/8'" },
+	{ PEER "AllowedIPs = 10.0.0.0/8/8\n", 5, "'10.0.0.0/8/8'" },
+	{ PEER "AllowedIPs = 0.0.0.0/0\n", 5, "0.0.0.0/0 with Table = auto" },
+	{ PEER "AllowedIPs = 10.0.0.0/8, ::/0\n", 5, "set Table = off or" },
+	{ PEER "Endpoint = example.net\n", 5, "has no port" },
+	{ PEER "Endpoint = example.net:0\n", 5, "has no port" },
+	{ PEER "Endpoint = example.net:65536\n", 5, "has no port" },
+	{ PEER "Endpoint = example.net:http\n", 5, "has no port" },
+	{ PEER "Endpoint = example.net:\n", 5, "has no port" },
+	{ PEER "Endpoint = :51820\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = 192.0.2.300:51820\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = 2001:db8::1:51820\n", 5, "needs brackets" },
+	{ PEER "Endpoint = 2001:db8::1\n", 5, "needs brackets" },
+	{ PEER "Endpoint = [2001:db8::1]\n", 5, "has no port" },
+	{ PEER "Endpoint = [192.0.2.1]:5\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = []:5\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = [:5\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = [::1%a/b]:5\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = a..b:5\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = $(reboot):5\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = a b:5\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = -v:5\n", 5, "neither an address nor" },
+	{ PEER "PersistentKeepalive = 65536\n", 5, "'65536'" },
+	{ PEER "PersistentKeepalive = on\n", 5, "'on'" },
+	{ PEER "Cipher = rot13\n", 5, "'rot13'" },
+	{ PEER "Cipher = none\n", 5, "'none'" },
+	{ PEER "Name = a=b\n", 5, "'a=b'" },
+	{ PEER "Name = \xff\n", 5, "'?'" },
+	{ PEER "Name = \xc2\x85\n", 5, "printable" },
+	{ PEER "Name = \xc0\xaf\n", 5, "printable" },
+	{ PEER "Name = \xed\xa0\x80\n", 5, "printable" },
+	{ PEER "Name = \xe2\x82\n", 5, "printable" },
+	{ PEER "Name = 12345678 12345678 12345678 12345678 12345678 12345678 12345678 12\n", 5,
+		"64" },
+};
+
+static const struct wrong wrong_keys[] = {
+	{ "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk\n", 2,
+		"43 characters" },
+	{ "[Interface]\nPrivateKey = yAnz5TF\n", 2, "44 characters of base64" },
+	{ "[Interface]\nPrivateKey = " KEY_1 KEY_1 "\n", 2, "it has 88 characters" },
+	{ "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zl MNq+hd2rYUIgJBgB3fBmk=\n", 2, "blank" },
+	{ "[Interface]\nPrivateKey = yAnz5TF!lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n", 2,
+		"does not belong" },
+	{ "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBml=\n", 2,
+		"not a key" }, /* bits beyond the 256th */
+	{ "[Interface]\nPrivateKey = "
+	  "c809f3e5317e9575c9b5ed78b638b7ce530dabe85ddab614220241801ddf0669\n",
+		2, "hexadecimal" },
+	{ "[Interface]\nPrivateKey = " ZEROS "\n", 2, "all zeros" },
+	{ "[Interface]\nPrivateKey =\n", 2, "PrivateKey has no value" },
+	{ INTERFACE "[Peer]\nPublicKey = " ZEROS "\n", 4, "all zeros" },
+	{ INTERFACE "[Peer]\nPublicKey = x\n", 4, "culvert pubkey" },
+	{ PEER "PresharedKey = 12\n", 5, "culvert genpsk" },
+	{ "[Interface]\nSharedKey = 12\n[Peer]\n", 2, "culvert genpsk" },
+	{ "[Interface]\nPrivateKeyFile = " KEY_1 "\n", 2, "belongs after PrivateKey =" },
+	{ PEER "PresharedKeyFile = " KEY_2 "\n", 5, "belongs after PresharedKey =" },
+	{ "[Interface]\nPrivateKeyFile = missing.key\n", 2, "Make one with 'culvert genkey'" },
+	{ "[Interface]\nPrivateKeyFile = .\n", 2, "not a regular file" },
+	{ INTERFACE "PrivateKeyFile = good.key\n", 3,
+		"exclude each other: remove line 2 or line 3" },
+	{ INTERFACE "SharedKey = " KEY_2 "\n[Peer]\nPublicKey = " PUBLIC_1, 2,
+		"remove this line or line 3" },
+	{ SHARED "SharedKeyFile = good.key\n[Peer]\n", 3, "exclude each other" },
+	{ PEER "PresharedKey = " KEY_2 "\nPresharedKeyFile = good.key\n", 6, "exclude each other" },
+	{ SHARED, 1, "needs a [Peer]" },
+	{ SHARED "[Peer]\n[Peer]\n", 4, "exactly one peer" },
+	{ SHARED "[Peer]\nPublicKey = " PUBLIC_1 "\n", 4, "has no PublicKey: remove" },
+	{ SHARED "[Peer]\nPresharedKey = " KEY_1 "\n", 4, "has no PresharedKey: remove" },
+	{ SHARED "[Peer]\nPresharedKeyFile = good.key\n", 4, "has no PresharedKeyFile: remove" },
+	{ "[Interface]\nPrivatKey = " KEY_1 "\nPrivateKey = " KEY_1 "\n", 2,
+		"did you mean PrivateKey?" },
+	{ INTERFACE "PostUp" KEY_2 "\n", 3, "not the name of an option" },
+	{ INTERFACE "MTU = " KEY_2 "\n", 3, "not shown" },
+	{ PEER "Endpoint = " KEY_2 ":5\n", 5, "not shown" },
+	{ PEER "Name = = " KEY_2 "\n", 5, "not shown" },
+};
+
+#endif

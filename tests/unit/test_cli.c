@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+/* What the subcommands share: names of tunnels, options, exit statuses. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static void test_names(void **state)
+{
+	static const struct {
+		const char *argument, *name;
+	} cases[] = {
+		{ "office", "office" },
+		{ "office.conf", "office.conf" }, /* a name may end so */
+		{ "/etc/culvert/office.conf", "office" },
+		{ "./office.conf", "office" },
+		{ "a/b.c/office", "office" },
+		{ "./.conf", ".conf" },
+		{ "", NULL },
+		{ "a/", NULL },
+	};
+	char name[CLI_NAME_SIZE], too_long[CLI_NAME_SIZE + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		int error = cli_tunnel_name(name, cases[i].argument);
+
+		assert_int_equal(error, cases[i].name ? 0 : -EINVAL);
+		if (!error)
+			assert_string_equal(name, cases[i].name);
+	}
+	memset(too_long, 'x', CLI_NAME_SIZE);
+	too_long[CLI_NAME_SIZE] = '\0';
+	assert_int_equal(cli_tunnel_name(name, too_long), -EINVAL);
+	too_long[CLI_NAME_SIZE - 1] = '\0';
+	assert_int_equal(cli_tunnel_name(name, too_long), 0);
+}
+
+/* Runs something that writes to standard error and catches the first of it. */
+struct caught {
+	int saved, ends[2];
+	char text[1024];
+};
+
+static void catch_begin(struct caught *caught)
+{
+	fflush(stderr);
+	assert_int_equal(pipe(caught->ends), 0);
+	caught->saved = dup(STDERR_FILENO);
+	dup2(caught->ends[1], STDERR_FILENO);
+	close(caught->ends[1]);
+}
+
+static void catch_end(struct caught *caught)
+{
+	ssize_t len;
+
+	fflush(stderr);
+	dup2(caught->saved, STDERR_FILENO);
+	close(caught->saved);
+	len = read(caught->ends[0], caught->text, sizeof(caught->text) - 1);
+	close(caught->ends[0]);
+	caught->text[len > 0 ? len : 0] = '\0';
+}
+
+static void test_options(void **state)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' }, { 0 } };
+	static const struct {
+		const char *word;
+		int result;
+		const char *says;
+	} cases[] = {
+		{ "--json", 'j', "" },
+		{ "--js", 'j', "" },
+		{ "--jsno", -2, "did you mean --json?" },
+		{ "--frobnicate", -2, "wrong option --frobnicate\n" },
+		{ "-x", -2, "wrong option -x\n" },
+		{ "word", -1, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char command[] = "status", word[32];
+		char *argv[] = { command, word, NULL };
+		struct caught caught;
+		int status = -1, result;
+
+		strcpy(word, cases[i].word);
+		optind = 0;
+		catch_begin(&caught);
+		result = cli_next_option(2, argv, "h", options, "usage\n", &status);
+		catch_end(&caught);
+		assert_int_equal(result, cases[i].result);
+		assert_non_null(strstr(caught.text, cases[i].says));
+		if (result == -2)
+			assert_int_equal(status, CLI_USAGE);
+	}
+}
+
+static void test_unreachable(void **state)
+{
+	static const struct {
+		int error, status;
+		const char *says;
+	} cases[] = {
+		{ -ENOENT, CLI_DOWN, "office is not running (start it: culvert run office)" },
+		{ -ECONNREFUSED, CLI_DOWN, "office is not running (start it: culvert run office)" },
+		{ -EACCES, CLI_FAILED, "only root may" },
+		{ -ETIMEDOUT, CLI_FAILED, "cannot ask office: " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct caught caught;
+		int status;
+
+		catch_begin(&caught);
+		status = cli_unreachable("office", cases[i].error);
+		catch_end(&caught);
+		assert_int_equal(status, cases[i].status);
+		assert_non_null(strstr(caught.text, cases[i].says));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_unreachable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+/* Netlink, in a network namespace of its own on its loopback device; skipped where none can be
+ * made. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "host/netlink.h"
+
+enum { LOOPBACK = 1, TABLE = 4242 };
+
+struct place {
+	struct netlink *netlink;
+	uint8_t bytes[16];
+};
+
+static int enter_namespace(void **state)
+{
+	static struct place place;
+
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return 0;
+	if (netlink_open(&place.netlink))
+		return -1;
+	*state = &place;
+	return netlink_link_set_up(place.netlink, LOOPBACK, true);
+}
+
+static int leave_namespace(void **state)
+{
+	struct place *place = *state;
+
+	if (place)
+		netlink_close(place->netlink);
+	return 0;
+}
+
+static struct place *need(void **state)
+{
+	if (!*state)
+		skip();
+	return *state;
+}
+
+static struct netlink_prefix prefix(struct place *place, const char *text, unsigned length)
+{
+	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+
+	assert_int_equal(inet_pton(family, text, place->bytes), 1);
+	return (struct netlink_prefix){ family, place->bytes, length };
+}
+
+static void test_mtu(void **state)
+{
+	struct place *place = need(state);
+	unsigned mtu = 0;
+
+	assert_int_equal(netlink_link_get_mtu(place->netlink, LOOPBACK, &mtu), 0);
+	assert_int_equal(mtu, 65536);
+	assert_int_equal(netlink_link_set_mtu(place->netlink, LOOPBACK, 1420), 0);
+	assert_int_equal(netlink_link_get_mtu(place->netlink, LOOPBACK, &mtu), 0);
+	assert_int_equal(mtu, 1420);
+	assert_int_equal(netlink_link_set_mtu(place->netlink, LOOPBACK, 65536), 0);
+	assert_int_equal(netlink_link_get_mtu(place->netlink, 4711, &mtu), -ENODEV);
+	assert_int_equal(netlink_link_set_mtu(place->netlink, 4711, 1420), -ENODEV);
+	assert_int_equal(netlink_link_set_up(place->netlink, 4711, true), -ENODEV);
+}
+
+static void test_addresses(void **state)
+{
+	static const struct {
+		const char *address;
+		unsigned length;
+	} cases[] = { { "10.9.0.1", 24 }, { "10.9.0.2", 32 }, { "fd00::1", 64 },
+		{ "fd00::2", 128 } };
+	struct place *place = need(state);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct netlink_prefix address = prefix(place, cases[i].address, cases[i].length);
+
+		if (netlink_address_add(place->netlink, LOOPBACK, address) == -EACCES)
+			continue; /* a host without IPv6 */
+		assert_int_equal(netlink_address_add(place->netlink, LOOPBACK, address), -EEXIST);
+		assert_int_equal(netlink_address_delete(place->netlink, LOOPBACK, address), 0);
+		assert_int_equal(
+			netlink_address_delete(place->netlink, LOOPBACK, address), -EADDRNOTAVAIL);
+		assert_int_equal(netlink_address_add(place->netlink, 4711, address), -ENODEV);
+	}
+}
+
+static void test_routes(void **state)
+{
+	static const struct {
+		const char *address;
+		unsigned length;
+		uint32_t table;
+	} cases[] = {
+		{ "10.20.0.0", 16, NETLINK_TABLE_MAIN },
+		{ "10.20.1.0", 24, NETLINK_TABLE_MAIN },
+		{ "10.20.1.0", 24, TABLE },
+		{ "0.0.0.0", 0, TABLE },
+		{ "fd20::", 32, NETLINK_TABLE_MAIN },
+		{ "::", 0, TABLE },
+	};
+	struct place *place = need(state);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct netlink_prefix to = prefix(place, cases[i].address, cases[i].length);
+		uint32_t table = cases[i].table;
+
+		assert_int_equal(netlink_route_add(place->netlink, LOOPBACK, table, to), 0);
+		assert_int_equal(netlink_route_add(place->netlink, LOOPBACK, table, to), -EEXIST);
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct netlink_prefix to = prefix(place, cases[i].address, cases[i].length);
+		uint32_t table = cases[i].table;
+		int error;
+
+		assert_int_equal(netlink_route_delete(place->netlink, LOOPBACK, table, to), 0);
+		/* -ENOENT: the table went with its last route */
+		error = netlink_route_delete(place->netlink, LOOPBACK, table, to);
+		assert_true(error == -ESRCH || error == -ENOENT);
+	}
+}
+
+static void test_route_get(void **state)
+{
+	struct place *place = need(state);
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	const struct sockaddr *any = (const struct sockaddr *)&to;
+	struct netlink_route route = { 0 };
+	struct netlink_prefix net;
+
+	inet_pton(AF_INET, "10.30.0.7", &to.sin_addr);
+	assert_int_equal(netlink_route_get(place->netlink, any, 0, &route), -ENETUNREACH);
+	net = prefix(place, "10.30.0.0", 16);
+	assert_int_equal(netlink_route_add(place->netlink, LOOPBACK, NETLINK_TABLE_MAIN, net), 0);
+	assert_int_equal(netlink_route_get(place->netlink, any, 0, &route), 0);
+	assert_int_equal(route.interface, LOOPBACK);
+	assert_int_equal(route.mtu, 0);
+	assert_int_equal(netlink_route_get(place->netlink, any, 77, &route), 0);
+	net = prefix(place, "10.30.0.0", 16);
+	assert_int_equal(
+		netlink_route_delete(place->netlink, LOOPBACK, NETLINK_TABLE_MAIN, net), 0);
+	assert_int_equal(
+		netlink_route_get(place->netlink, (const struct sockaddr *)&to6, 0, &route), 0);
+	assert_int_equal(route.interface, LOOPBACK);
+}
+
+static void test_route_default(void **state)
+{
+	struct place *place = need(state);
+	struct netlink_route route = { 0 };
+
+	assert_int_equal(netlink_route_default(place->netlink, &route), -ENETUNREACH);
+	assert_int_equal(
+		netlink_route_add(place->netlink, LOOPBACK, TABLE, prefix(place, "0.0.0.0", 0)), 0);
+	assert_int_equal(netlink_route_default(place->netlink, &route), -ENETUNREACH);
+	assert_int_equal(netlink_route_add(place->netlink, LOOPBACK, NETLINK_TABLE_MAIN,
+				 prefix(place, "::", 0)),
+		0);
+	assert_int_equal(netlink_route_default(place->netlink, &route), 0);
+	assert_int_equal(route.interface, LOOPBACK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_route_get),
+		cmocka_unit_test(test_route_default),
+	};
+
+	return cmocka_run_group_tests(tests, enter_namespace, leave_namespace);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: ISC */
+/* culvert status: taking the two answers apart, states, the two forms of output. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/status.h"
+
+#define HEX "0202020202020202020202020202020202020202020202020202020202020202"
+#define BASE64 "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
+#define SECRET "7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e"
+
+enum { NOW = 1000000 };
+
+static const char engine_answer[] =
+	"private_key=" SECRET "\nlisten_port=51820\nfwmark=16\n"
+	"public_key=" HEX "\npreshared_key=" SECRET "\nprotocol_version=1\n"
+	"endpoint=192.0.2.1:7\nlast_handshake_time_sec=999990\nlast_handshake_time_nsec=5\n"
+	"tx_bytes=777\nrx_bytes=12345\npersistent_keepalive_interval=25\n"
+	"allowed_ip=10.0.0.0/8\nallowed_ip=fd00::/64\nallowed_ip=10.1.0.0/16\nallowed_ip=10.2.0.0/"
+	"16\n"
+	"culvert_cipher=auto\nculvert_name=B\"\\\xc3\xbc\x01\xff\nculvert_session_cipher=aegis-"
+	"128l\n"
+	"culvert_rx_packets=1\nculvert_tx_packets=2\nculvert_replays=3\nculvert_undecryptable=0\n"
+	"culvert_refused_sources=5\nculvert_dropped=6\nsomething_new=x\nerrno=0\n\n";
+
+static const char monitor_answer[] =
+	"name=office\nstate=running\npid=11\nengine_pid=12\ndevice=wg0\nconfig=/etc/culvert/"
+	"office.conf\n"
+	"since=996400\nmtu=1420\nmtu_why=1500 of device eth0, less 80\nuser=nobody\nnew=x\n"
+	"peer=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nendpoint_name=gone:1\n"
+	"peer=" BASE64 "\nendpoint_name=b.example:7\nresolved=true\n\n";
+
+struct answers {
+	struct status status;
+	char *engine, *monitor;
+};
+
+static void parse(struct answers *answers)
+{
+	*answers = (struct answers){ .engine = strdup(engine_answer),
+		.monitor = strdup(monitor_answer) };
+	assert_int_equal(status_parse_engine(&answers->status, answers->engine), 0);
+	assert_int_equal(status_parse_monitor(&answers->status, answers->monitor), 0);
+}
+
+static void drop(struct answers *answers)
+{
+	status_free(&answers->status);
+	free(answers->engine);
+	free(answers->monitor);
+}
+
+static void test_parse(void **state)
+{
+	struct answers answers;
+	const struct status *status = &answers.status;
+	const struct status_peer *peer;
+
+	(void)state;
+	parse(&answers);
+	assert_string_equal(status->name, "office");
+	assert_string_equal(status->mtu_why, "1500 of device eth0, less 80");
+	assert_int_equal(status->listen_port, 51820);
+	assert_int_equal(status->since, 996400);
+	assert_null(status->last_error);
+	assert_int_equal(status->peer_count, 1);
+	peer = status->peers;
+	assert_string_equal(peer->public_key, BASE64);
+	assert_string_equal(peer->endpoint_name, "b.example:7");
+	assert_int_equal(peer->keepalive, 25);
+	assert_int_equal(peer->rx_bytes, 12345);
+	assert_int_equal(peer->dropped, 6);
+	assert_int_equal(peer->allowed_count, 4);
+	assert_string_equal(peer->allowed_ips[3], "10.2.0.0/16");
+	assert_false(peer->unresolved);
+	assert_int_equal(status_peer_state(peer, NOW), STATUS_UP);
+	assert_false(status_is_degraded(status, NOW));
+	drop(&answers);
+}
+
+/* Of the secrets nothing is left in memory. */
+static void test_secrets_are_wiped(void **state)
+{
+	struct answers answers;
+	size_t len = strlen(engine_answer);
+
+	(void)state;
+	parse(&answers);
+	assert_null(memmem(answers.engine, len, "7e7e7e7e", 8));
+	drop(&answers);
+}
+
+static void test_bad_answers(void **state)
+{
+	static const struct {
+		const char *engine;
+		int error;
+	} cases[] = {
+		{ "", -EINVAL },
+		{ "\n", -EINVAL },
+		{ "errno=-5\n\n", -EINVAL },
+		{ "listen_port=1\n\n", -EINVAL },
+		{ "public_key=xyz\nerrno=0\n\n", -EINVAL },
+		{ "public_key=" HEX "\nallowed_ip=10.0.0.0/8\n", -EINVAL },
+		{ "errno=0\n\n", 0 },
+		{ "errno=0", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct status status = { 0 };
+		char *copy = strdup(cases[i].engine);
+
+		assert_int_equal(status_parse_engine(&status, copy), cases[i].error);
+		status_free(&status);
+		free(copy);
+	}
+	for (size_t len = 0; len < strlen(monitor_answer); len++) {
+		struct status status = { 0 };
+		char *copy = strndup(monitor_answer, len);
+
+		status_parse_monitor(&status, copy);
+		status_free(&status);
+		free(copy);
+	}
+}
+
+static void test_states(void **state)
+{
+	static const struct {
+		uint64_t handshake, tx;
+		bool unresolved;
+		const char *endpoint;
+		unsigned keepalive;
+		enum status_state expected;
+		bool degraded;
+	} cases[] = {
+		{ NOW, 1, false, "x", 0, STATUS_UP, false },
+		{ NOW - 179, 1, false, "x", 0, STATUS_UP, false },
+		{ NOW + 50, 1, false, "x", 0, STATUS_UP, false }, /* the clock went back */
+		{ NOW - 180, 1, false, "x", 0, STATUS_STALE, false },
+		{ NOW - 180, 1, false, "x", 25, STATUS_STALE, true },
+		{ 0, 0, false, NULL, 0, STATUS_NEVER, false },
+		{ 0, 0, false, NULL, 25, STATUS_NEVER, true },
+		{ 0, 148, false, "x", 0, STATUS_HANDSHAKING, true },
+		{ 0, 0, true, NULL, 0, STATUS_UNRESOLVED, true },
+		/* it came to us meanwhile */
+		{ NOW - 5, 1, true, "x", 0, STATUS_UP, false },
+		{ NOW - 500, 1, true, "x", 0, STATUS_STALE, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct status_peer peer = { .last_handshake = cases[i].handshake,
+			.tx_bytes = cases[i].tx,
+			.unresolved = cases[i].unresolved,
+			.endpoint = cases[i].endpoint,
+			.keepalive = cases[i].keepalive };
+		struct status status = {
+			.state = "running", .engine_answered = true, .peers = &peer, .peer_count = 1
+		};
+
+		assert_int_equal(status_peer_state(&peer, NOW), cases[i].expected);
+		assert_int_equal(status_is_degraded(&status, NOW), cases[i].degraded);
+		status.state = "stopping";
+		assert_true(status_is_degraded(&status, NOW));
+		status.state = "running";
+		status.engine_answered = false;
+		assert_true(status_is_degraded(&status, NOW));
+	}
+}
+
+static char *print(const struct status *status, bool json)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	assert_non_null(to);
+	if (json)
+		status_print_json(to, status, 1, NOW);
+	else
+		status_print(to, status, NOW);
+	fclose(to);
+	return text;
+}
+
+static void test_person(void **state)
+{
+	static const char *const expected[] = { "office: up since ", "(1 h 0 min)", "device wg0",
+		"port 51820", "mark 0x10", "MTU 1420: 1500 of device eth0, less 80", "  B\"\\ü??  ",
+		"  b.example:7 (192.0.2.1:7)  ", "  10 s ago  ", "  aegis-128l  ",
+		"  12.1 KiB / 777 B  ", "6 dropped, 3 replays, 5 refused",
+		"10.0.0.0/8, fd00::/64, 10.1.0.0/16 and 1 more\n" };
+	struct answers answers;
+	char *text;
+
+	(void)state;
+	parse(&answers);
+	text = print(&answers.status, false);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
+		if (!strstr(text, expected[i]))
+			print_error("no \"%s\" in:\n%s", expected[i], text);
+		assert_non_null(strstr(text, expected[i]));
+	}
+	assert_null(strstr(text, SECRET));
+	free(text);
+	answers.status.engine_answered = false;
+	text = print(&answers.status, false);
+	assert_non_null(strstr(text, "does not answer"));
+	free(text);
+	drop(&answers);
+}
+
+static void test_json(void **state)
+{
+	static const char *const expected[] = {
+		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [", "\"name\": \"office\"",
+		"\"since\": 996400", "\"last_error\": null", "\"fwmark\": 16",
+		"\"name\": \"B\\\"\\\\ü\\u0001\\ufffd\"", "\"last_handshake\": 999990",
+		"\"state\": \"up\"", "\"rx_bytes\": 12345", "\"persistent_keepalive\": 25",
+		"\"allowed_ips\": [\"10.0.0.0/8\", \"fd00::/64\", \"10.1.0.0/16\", \"10.2.0.0/16\"]"
+	};
+	struct answers answers;
+	char *text;
+
+	(void)state;
+	parse(&answers);
+	text = print(&answers.status, true);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
+		if (!strstr(text, expected[i]))
+			print_error("no %s in:\n%s", expected[i], text);
+		assert_non_null(strstr(text, expected[i]));
+	}
+	free(text);
+	drop(&answers);
+}
+
+static void test_characters(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} cases[] = {
+		{ "a", 1 },
+		{ "\xc3\xbc", 2 },
+		{ "\xe2\x82\xac", 3 },
+		{ "\xf0\x9f\x98\x80", 4 },
+		{ "\xf4\x8f\xbf\xbf", 4 },
+		{ "\x80", 0 },
+		{ "\xbf\xbf", 0 },
+		{ "\xc3", 0 },
+		{ "\xc3(", 0 },
+		{ "\xc1\x81", 0 },         /* overlong */
+		{ "\xe0\x80\x80", 0 },     /* overlong */
+		{ "\xed\xa0\x80", 0 },     /* a surrogate */
+		{ "\xf4\x90\x80\x80", 0 }, /* beyond Unicode */
+		{ "\xf8\x88\x80\x80\x80", 0 },
+		{ "\xff", 0 },
+		{ "\xe2\x82", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(status_character_len(cases[i].text), cases[i].len);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_secrets_are_wiped),
+		cmocka_unit_test(test_bad_answers),
+		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_person),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_characters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
