@@ -419,15 +419,19 @@ answered_within() { # SECONDS NS PEER: NS sends PEER something in that time
 	[ "$(transmitted "$2" "$3")" != "$before" ]
 }
 
-# wait_no_repeats NS PEER: PEER is a wireguard-go that initiated. It arms its retry after it sent, which may be after
-# it has the answer; then it repeats the handshake about 5 s later, and may do so again. Waits until NS has nothing
-# more to answer.
+# wait_no_repeats NS PEER: PEER is a wireguard-go that initiated. It arms timers after it sent, which may be after it has
+# the answer: then it repeats the handshake 5 s later, and may do so again, or after 15 s because it "stopped hearing".
+# NS says something that needs no answer, and waits until it has nothing more to answer itself.
 wait_no_repeats() {
 	local tries=0
+	background_in "$2" "hears-$2" socat -u UDP4-RECV:9 OPEN:/dev/null
+	wait_for 5 "$2 listens" udp_bound "$2" 9
+	ns "$1" bash -c "printf x >/dev/udp/${inside4[$2]}/9"
 	while answered_within 6 "$1" "$2"; do
 		tries=$((tries + 1))
 		[ "$tries" -lt 5 ] || fail "$2 repeats its handshake for ever"
 	done
+	stop_background "hears-$2"
 }
 
 # Two engines of the given implementations, with keys, each knowing the other; no endpoints yet.
