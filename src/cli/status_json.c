@@ -51,6 +51,39 @@ static void put_number_or_null(FILE *to, const char *key, uint64_t number)
 		fprintf(to, "\"%s\": null, ", key);
 }
 
+/* Members of a list of words with commas; "none" is an empty one. */
+static void put_words(FILE *to, const char *words)
+{
+	const char *separator = "";
+	size_t len;
+
+	putc('[', to);
+	while (*words && strcmp(words, "none")) {
+		char word[32];
+
+		len = strcspn(words, ",");
+		snprintf(word, sizeof(word), "%.*s", (int)len, words);
+		fputs(separator, to);
+		put_text(to, word);
+		separator = ",";
+		words += len + (words[len] == ',');
+	}
+	putc(']', to);
+}
+
+static void put_offload(FILE *to, const struct status *status)
+{
+	if (!status->offload_device || !status->offload_sockets) {
+		fputs("\"offload\": null, ", to);
+		return;
+	}
+	fputs("\"offload\": {\"device\": ", to);
+	put_words(to, status->offload_device);
+	fputs(", \"sockets\": ", to);
+	put_words(to, status->offload_sockets);
+	fputs("}, ", to);
+}
+
 static void put_peer(FILE *to, const struct status_peer *peer, uint64_t now)
 {
 	fputs("\n      { ", to);
@@ -96,6 +129,7 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	put_member(to, "mtu_why", status->mtu_why);
 	put_number_or_null(to, "listen_port", status->listen_port);
 	put_number_or_null(to, "fwmark", status->fwmark);
+	put_offload(to, status);
 	fprintf(to, "\"shared_key\": %s, ", status->shared ? "true" : "false");
 	put_member(to, "last_error", status->last_error);
 	fputs("\"peers\": [", to);

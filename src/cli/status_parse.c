@@ -51,6 +51,8 @@ static const struct field engine_fields[] = {
 	{ "private_key", FIELD_SECRET, 0 },
 	NUMBER("listen_port", struct status, listen_port),
 	NUMBER("fwmark", struct status, fwmark),
+	TEXT("culvert_offload_device", struct status, offload_device),
+	TEXT("culvert_offload_sockets", struct status, offload_sockets),
 	{ 0 },
 };
 

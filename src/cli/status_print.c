@@ -173,12 +173,30 @@ static void print_peers(FILE *to, const struct status *status, uint64_t now)
 	free(cells);
 }
 
+/* "tcp,udp" as "tcp+udp". */
+static void add_words(struct text *text, const char *words)
+{
+	for (; *words; words++)
+		text_add(text, "%c", *words == ',' ? '+' : *words);
+}
+
 static void print_line(FILE *to, struct text *line)
 {
 	make_harmless(line);
 	if (line->len)
 		fprintf(to, "%s\n", line->bytes);
 	text_free(line);
+}
+
+/* The log says why something is not in use. */
+static void add_offload(struct text *text, const struct status *status)
+{
+	if (!status->offload_device || !status->offload_sockets)
+		return;
+	text_add(text, "  offload: device ");
+	add_words(text, status->offload_device);
+	text_add(text, ", sockets ");
+	add_words(text, status->offload_sockets);
 }
 
 static void print_header(FILE *to, const struct status *status, uint64_t now)
@@ -202,6 +220,8 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 	if (status->mtu)
 		text_add(&line, "  MTU %" PRIu64 ": %s", status->mtu,
 			status->mtu_why ? status->mtu_why : "");
+	print_line(to, &line);
+	add_offload(&line, status);
 	print_line(to, &line);
 	if (status->last_error)
 		text_add(&line, "  last error: %s", status->last_error);

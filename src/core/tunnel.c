@@ -343,7 +343,10 @@ void tunnel_outbound(
 			tunnel->counters.malformed++;
 			continue;
 		}
-		struct session *session = sending_session(peer, job->split.count, now.boot);
+		/* Nothing overtakes what waits already. */
+		struct session *session =
+			peer->staged_first ? NULL
+					   : sending_session(peer, job->split.count, now.boot);
 
 		if (!session) {
 			stage(peer, &job->split);

@@ -42,7 +42,8 @@ static const char usage[] =
 	"\n"
 	"Environment: LOG_LEVEL=verbose, error (default) or silent; WG_TUN_FD and WG_UAPI_FD are "
 	"used in\n"
-	"place of a new device and socket; WG_PROCESS_FOREGROUND=1 is --foreground.\n"
+	"place of a new device and socket; WG_PROCESS_FOREGROUND=1 is --foreground;\n"
+	"CULVERT_OFFLOAD=auto (default), off, tun or udp is what to use of the kernel's offload.\n"
 	"Exit status: 0 it was told to end, 1 it failed, 2 wrong arguments.\n";
 
 /* What LOG_LEVEL says: the same words as wireguard-go's, "debug" being its old name for verbose. */
@@ -71,6 +72,19 @@ static int inherited_fd(const char *variable, int *fd)
 		return -EBADF;
 	*fd = (int)number;
 	return 0;
+}
+
+/* False: there is another word than Offload may have. */
+static bool choose_offload(struct engine_setup *setup)
+{
+	const char *text = getenv("CULVERT_OFFLOAD");
+
+	if (!text || !*text || fastpath_choice_from_text(&setup->offload, text))
+		return true;
+	fprintf(stderr,
+		"culvert-device: CULVERT_OFFLOAD=%s is wrong: it takes " FASTPATH_CHOICES "\n",
+		text);
+	return false;
 }
 
 static int open_tun(struct engine_setup *setup)
@@ -236,6 +250,8 @@ int device_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	strcpy(setup.device, name);
+	if (!choose_offload(&setup))
+		return EXIT_USAGE;
 	log_init(name, log_priority());
 	return run(&setup, foreground);
 }

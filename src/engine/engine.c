@@ -32,9 +32,27 @@ void engine_begin_turn(struct engine *engine)
 	engine->now.wall = read_clock(CLOCK_REALTIME);
 }
 
+/* Says what is in use of the kernel, at first and when that has changed: something was refused that
+ * had worked, say. */
+static void tell_offload(struct engine *engine)
+{
+	const unsigned in_use = fastpath_in_use(&engine->fastpath);
+	const bool lost = engine->fastpath_told & ~in_use;
+	char text[FASTPATH_TEXT_SIZE];
+
+	if (!in_use || in_use == engine->fastpath_told)
+		return;
+	fastpath_describe(text, &engine->fastpath);
+	log_line(lost ? LOG_WARNING : LOG_INFO, "offload: %s", text);
+	engine->fastpath_told = in_use;
+}
+
 uint64_t engine_end_turn(struct engine *engine)
 {
-	return tunnel_tick(engine->tunnel, engine->now);
+	const uint64_t due = tunnel_tick(engine->tunnel, engine->now);
+
+	tell_offload(engine);
+	return due;
 }
 
 void engine_end(struct engine *engine, int status, const char *reason)
@@ -91,6 +109,20 @@ static void send_bursts(void *context, struct endpoint *to, const struct tunnel_
 		report_send_error(engine->report, to, error, engine->now.boot);
 }
 
+/* For the kind of packets that was refused. Each of one batch may be, before this has an effect. */
+static void stop_merging(struct engine *engine, const struct virtio_net_hdr *header)
+{
+	struct tun_offload *offload = &engine->offload;
+
+	if (header->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4)
+		offload->merge_udp = false;
+	else
+		offload->merge_tcp = false;
+	tunnel_set_merging(engine->tunnel, offload->merge_tcp, offload->merge_udp);
+}
+
+/* That merged packets are refused tun_negotiate should have found out; but the kernel may know of
+ * cases that are not in its probes. */
 static void deliver_packet(void *context, const struct iovec *parts, size_t count)
 {
 	struct engine *engine = context;
@@ -99,8 +131,8 @@ static void deliver_packet(void *context, const struct iovec *parts, size_t coun
 	if (error == -EBADFD) {
 		engine_end(engine, 0, "the device was removed");
 	} else if (error == -EINVAL && count > 2) {
-		log_line(LOG_WARNING, "this kernel refuses merged packets: they go one by one now");
-		tunnel_set_merging(engine->tunnel, false, false);
+		stop_merging(engine, parts[0].iov_base);
+		tun_write_singly(engine->setup.tun, &engine->offload, parts, count);
 	}
 }
 
@@ -122,9 +154,15 @@ static const struct tunnel_ops ops = {
 static int open_sockets(
 	const struct engine *engine, struct udp_sockets *sockets, uint16_t port, uint32_t fwmark)
 {
+	int error;
+
 	if (engine->setup.requests >= 0)
-		return requests_open_sockets(engine->setup.requests, port, fwmark, sockets);
-	return udp_open(sockets, port, fwmark);
+		error = requests_open_sockets(engine->setup.requests, port, fwmark, sockets);
+	else
+		error = udp_open(sockets, port, fwmark);
+	if (!error)
+		udp_negotiate(sockets, fastpath_wants_udp(engine->setup.offload));
+	return error;
 }
 
 static int use_sockets(struct engine *engine, const struct udp_sockets *sockets)
@@ -289,7 +327,11 @@ static int engine_init(struct engine *engine)
 		.listen_port = engine->udp.port,
 		.fwmark = engine->udp.fwmark,
 		.rebind = rebind,
-		.interface_index = interface_index };
+		.interface_index = interface_index,
+		.fastpath = &engine->fastpath };
+	engine->fastpath = (struct fastpath){
+		.choice = engine->setup.offload, .device = &engine->offload, .sockets = &engine->udp
+	};
 	engine_begin_turn(engine);
 	engine->tunnel = tunnel_new(&ops, engine);
 	engine->tun_batch = tun_batch_new();
@@ -297,8 +339,10 @@ static int engine_init(struct engine *engine)
 	engine->report = report_new();
 	if (!engine->tunnel || !engine->tun_batch || !engine->udp_batch || !engine->report)
 		return -ENOMEM;
-	engine->offload = tun_negotiate(engine->setup.tun, true);
-	tunnel_set_merging(engine->tunnel, engine->offload.tcp, engine->offload.udp);
+	engine->offload =
+		tun_negotiate(engine->setup.tun, fastpath_wants_tun(engine->setup.offload));
+	tunnel_set_merging(engine->tunnel, engine->offload.merge_tcp, engine->offload.merge_udp);
+	udp_negotiate(&engine->udp, fastpath_wants_udp(engine->setup.offload));
 	error = follow_link(engine);
 	if (error)
 		return error;

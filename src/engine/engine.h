@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/fastpath.h"
 #include "engine/udp.h"
 
 /* How an engine is started. Descriptors are -1 where there is none; engine_run owns and closes
@@ -24,6 +25,7 @@ struct engine_setup {
 	int requests; /* engine/requests.h, SOCK_SEQPACKET: to the monitor; -1: the engine does
 			 privileged things itself */
 	const char *listener_path; /* watch this file: its removal ends the engine. NULL: do not */
+	enum fastpath_choice offload;
 	uid_t uid; /* drop to this user and group before the first packet, unless 0 */
 	gid_t gid;
 };

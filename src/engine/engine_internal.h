@@ -19,6 +19,8 @@ struct engine {
 	struct udp_sockets udp;
 	struct uapi_device device; /* listen_port and fwmark as they are set now */
 	struct tun_offload offload;
+	struct fastpath fastpath; /* offload and udp, as they are */
+	unsigned fastpath_told;   /* what was in use when the log said so */
 	struct tun_batch *tun_batch;
 	struct udp_batch *udp_batch;
 	struct report *report;

@@ -128,6 +128,9 @@ struct tun_offload tun_negotiate(int fd, bool wanted)
 	offload.udp = offload.tcp && !ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6);
 	if (!offload.tcp)
 		ioctl(fd, TUNSETOFFLOAD, 0);
+	offload.merge_tcp = offload.tcp;
+	offload.merge_udp = offload.udp;
+	tun_probe(fd, &offload);
 	return offload;
 }
 
@@ -205,4 +208,32 @@ int tun_write(int fd, const struct tun_offload *offload, const struct iovec *par
 		written = writev(fd, parts + skipped, (int)(count - skipped));
 	while (written < 0 && errno == EINTR);
 	return written < 0 ? -errno : 0;
+}
+
+int tun_write_singly(
+	int fd, const struct tun_offload *offload, const struct iovec *parts, size_t count)
+{
+	static const struct virtio_net_hdr plain;
+	uint8_t whole[OFFLOAD_PACKET_MAX], *packet;
+	struct offload_split split;
+	size_t len = 0;
+	int error, first;
+
+	for (size_t i = 1; i < count; i++) {
+		if (parts[i].iov_len > sizeof(whole) - len)
+			return -EMSGSIZE;
+		memcpy(whole + len, parts[i].iov_base, parts[i].iov_len);
+		len += parts[i].iov_len;
+	}
+	first = offload_split_begin(&split, parts[0].iov_base, whole, len);
+	if (first)
+		return first;
+	while ((len = offload_split_next(&split, &packet))) {
+		const struct iovec single[] = { { (void *)&plain, sizeof(plain) },
+			{ packet, len } };
+
+		error = tun_write(fd, offload, single, 2);
+		first = first ? first : error;
+	}
+	return first;
 }

@@ -26,13 +26,18 @@ const char *tun_explain(int error);
 
 /* What a device does for us; found out by tun_negotiate. */
 struct tun_offload {
-	bool header; /* packets are preceded by a struct virtio_net_hdr */
-	bool tcp;    /* super-packets of TCP, both ways */
-	bool udp;    /* ... and UDP, from kernel 6.2 */
+	bool header;               /* packets are preceded by a struct virtio_net_hdr */
+	bool tcp;                  /* super-packets of TCP are read */
+	bool udp;                  /* ... and of UDP, from kernel 6.2 */
+	bool merge_tcp, merge_udp; /* ... and may be written */
 };
 
-/* Asks the device for as much as it has (wanted: else for nothing but plain packets). */
+/* Asks the device for as much as it has (wanted: else for nothing but plain packets), and tries out
+ * whether it takes what it says. */
 struct tun_offload tun_negotiate(int fd, bool wanted);
+
+/* A part of tun_negotiate: writes one super-packet of each kind and takes back what is refused. */
+void tun_probe(int fd, struct tun_offload *offload);
 
 struct tunnel_packet;
 struct tun_batch; /* opaque: buffers for the packets of one read */
@@ -49,5 +54,9 @@ int tun_read_batch(struct tun_batch *batch, int fd, const struct tun_offload *of
 /* Writes one packet, whose first part is its struct virtio_net_hdr. One that the device refuses is
  * lost (as all are while it is down). 0 or -errno; -EBADFD: the device is gone. */
 int tun_write(int fd, const struct tun_offload *offload, const struct iovec *parts, size_t count);
+
+/* Writes the packets that were merged into one, each by itself. 0 or the first -errno. */
+int tun_write_singly(
+	int fd, const struct tun_offload *offload, const struct iovec *parts, size_t count);
 
 #endif

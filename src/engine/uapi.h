@@ -12,7 +12,9 @@
  * or a name; a cipher that this machine lacks is -EOPNOTSUPP) and culvert_name (printable UTF-8;
  * empty: none). In answers only: culvert_shared=true on the device, culvert_session_cipher (of the
  * newest session; left out before the first), culvert_rx_packets, culvert_tx_packets,
- * culvert_replays, culvert_undecryptable, culvert_refused_sources, culvert_dropped.
+ * culvert_replays, culvert_undecryptable, culvert_refused_sources, culvert_dropped; and on the
+ * device what is in use of the kernel's offload, culvert_offload_device (tcp,udp) and
+ * culvert_offload_sockets (send,receive), a list without blanks or "none".
  *
  * In a shared-key tunnel the one peer comes and goes with the key. It is named by its public key
  * (tunnel_local()->responder.public_key); replace_peers leaves it alone; -EBUSY for private_key and
@@ -27,6 +29,7 @@
 #include <stdint.h>
 
 #include "core/tunnel.h"
+#include "engine/fastpath.h"
 
 /* The device's settings that are not the tunnel's: the owner carries them out. */
 struct uapi_device {
@@ -40,6 +43,7 @@ struct uapi_device {
 	 * "[fe80::1%eth0]:51820", which `wg` sends. May be NULL: only numbers are understood then.
 	 */
 	uint32_t (*interface_index)(void *context, const char *name);
+	const struct fastpath *fastpath; /* NULL: not told */
 };
 
 struct uapi_connection; /* opaque; may hold secrets until freed */

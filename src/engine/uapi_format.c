@@ -63,6 +63,16 @@ static void add_key(struct uapi_text *text, const char *name, const uint8_t key[
 	key_wipe(hex, sizeof(hex));
 }
 
+static void add_offload(struct uapi_text *text, const struct fastpath *fastpath)
+{
+	char words[FASTPATH_WORDS_SIZE];
+
+	fastpath_device_words(words, fastpath);
+	uapi_text_add(text, "culvert_offload_device=%s\n", words);
+	fastpath_sockets_words(words, fastpath);
+	uapi_text_add(text, "culvert_offload_sockets=%s\n", words);
+}
+
 static void add_device(
 	struct uapi_text *text, const struct noise_local *local, const struct uapi_device *device)
 {
@@ -73,6 +83,8 @@ static void add_device(
 		uapi_text_add(text, "fwmark=%" PRIu32 "\n", device->fwmark);
 	if (local->shared)
 		uapi_text_add(text, "culvert_shared=true\n");
+	if (device->fastpath)
+		add_offload(text, device->fastpath);
 }
 
 static void add_prefix(void *context, int family, const uint8_t *address, unsigned length)

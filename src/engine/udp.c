@@ -27,6 +27,9 @@ enum {
 	CONTROL_SIZE = 128, /* more than the control messages that we ask for take */
 	SOCKET_BUFFER = 7 << 20,
 	PORT_TRIES = 100,
+	/* Bursts to one destination until what was refused is tried again: often enough to notice a
+	 * new route, and seldom enough to cost nothing. */
+	REFUSAL_BURSTS = 1024,
 };
 
 union control {
@@ -120,7 +123,6 @@ static int open_family(int family, uint16_t *port, uint32_t fwmark, int *fd)
 		close(opened);
 		return error;
 	}
-	(void)set_option(opened, IPPROTO_UDP, UDP_GRO, 1); /* from kernel 5.0 */
 	enlarge_buffer(opened, SO_RCVBUF, SO_RCVBUFFORCE);
 	enlarge_buffer(opened, SO_SNDBUF, SO_SNDBUFFORCE);
 	*fd = opened;
@@ -168,6 +170,31 @@ void udp_close(struct udp_sockets *sockets)
 	if (sockets->v6 >= 0)
 		close(sockets->v6);
 	*sockets = UDP_SOCKETS_CLOSED;
+}
+
+/* Before kernel 4.18 the option is unknown, and its control message is passed over: all would leave
+ * as one datagram. */
+static bool has_segment(int fd)
+{
+	int size;
+	socklen_t len = sizeof(size);
+
+	return fd < 0 || !getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, &len);
+}
+
+/* From kernel 5.0. */
+static bool enable_gro(int fd)
+{
+	return fd < 0 || !set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+}
+
+void udp_negotiate(struct udp_sockets *sockets, bool wanted)
+{
+	sockets->offload = (struct udp_offload){ 0 };
+	if (!wanted || (sockets->v4 < 0 && sockets->v6 < 0))
+		return;
+	sockets->offload.send = has_segment(sockets->v4) && has_segment(sockets->v6);
+	sockets->offload.receive = enable_gro(sockets->v4) && enable_gro(sockets->v6);
 }
 
 /* ---- Receiving ---- */
@@ -333,6 +360,47 @@ int udp_receive(struct udp_batch *batch, int fd, struct tunnel_datagram **datagr
 	return count;
 }
 
+/* ---- What was refused ---- */
+
+static struct udp_refusal *find_refusal(struct udp_offload *offload, const struct endpoint *to)
+{
+	for (unsigned i = 0; i < offload->refusal_count; i++) {
+		if (endpoint_equal(&offload->refusals[i].to, to))
+			return &offload->refusals[i];
+	}
+	return NULL;
+}
+
+static void remember_refusal(
+	struct udp_offload *offload, const struct endpoint *to, size_t datagram_len)
+{
+	struct udp_refusal *refusal = find_refusal(offload, to);
+
+	if (!refusal && offload->refusal_count < UDP_REFUSALS)
+		refusal = &offload->refusals[offload->refusal_count++];
+	else if (!refusal)
+		refusal = &offload->refusals[offload->next_refusal++ % UDP_REFUSALS];
+	*refusal = (struct udp_refusal){
+		.to = *to, .datagram_len = datagram_len, .left = REFUSAL_BURSTS
+	};
+}
+
+/* The length of datagrams from which on so many bursts have to go singly. Asked once for each send,
+ * it counts them. */
+static size_t refused_from(struct udp_offload *offload, const struct endpoint *to, size_t count)
+{
+	struct udp_refusal *refusal = find_refusal(offload, to);
+
+	if (!refusal)
+		return SIZE_MAX;
+	if (refusal->left > count) {
+		refusal->left -= (unsigned)count;
+		return refusal->datagram_len;
+	}
+	*refusal = offload->refusals[--offload->refusal_count];
+	return SIZE_MAX;
+}
+
 /* ---- Sending ---- */
 
 static bool has_source(const struct endpoint *endpoint)
@@ -402,7 +470,8 @@ struct outgoing {
 	int fd;
 	struct endpoint *to;
 	uint8_t tos;
-	bool *no_segmentation;
+	struct udp_offload *offload;
+	size_t singly_from; /* bursts of datagrams as long as this go datagram by datagram */
 	struct mmsghdr messages[SENDS];
 	struct iovec vectors[SENDS];
 	union control controls[SENDS];
@@ -438,15 +507,12 @@ static bool may_be_segmentation(int error)
 
 static int send_messages(struct outgoing *out, const struct tunnel_burst *bursts, size_t count);
 
-/* One datagram a message, for a burst that was refused. EIO is for ever; a datagram above the path
- * MTU is this path's affair. */
+/* One datagram a message. */
 static int send_singly(struct outgoing *out, const struct tunnel_burst *burst)
 {
 	struct tunnel_burst singles[SENDS];
 	size_t count = 0;
 
-	if (errno == EIO)
-		*out->no_segmentation = true;
 	for (size_t at = 0; at < burst->len; at += burst->datagram_len) {
 		const size_t left = burst->len - at;
 		const size_t len = left < burst->datagram_len ? left : burst->datagram_len;
@@ -456,6 +522,32 @@ static int send_singly(struct outgoing *out, const struct tunnel_burst *burst)
 	return send_messages(out, singles, count);
 }
 
+/*
+ * For a burst that was refused. EIO is for good; the others (EMSGSIZE, EINVAL of older kernels)
+ * mean datagrams above the path's MTU, and are this path's affair. EINVAL may be about the source
+ * too: then the datagrams are refused for that as well, which clears it, and the next burst will
+ * show.
+ */
+static int retry_singly(struct outgoing *out, const struct tunnel_burst *burst, int refusal)
+{
+	const bool had_source = has_source(out->to);
+	int error = send_singly(out, burst);
+
+	if (error == -refusal || has_source(out->to) != had_source)
+		return error;
+	if (refusal != EIO) {
+		remember_refusal(out->offload, out->to, burst->datagram_len);
+		out->singly_from = burst->datagram_len;
+		return error;
+	}
+	if (out->to->any.sa_family == AF_INET)
+		out->offload->refused4 = true;
+	else
+		out->offload->refused6 = true;
+	out->singly_from = 0;
+	return error;
+}
+
 /* At most SENDS bursts, of at most SEGMENTS_MAX datagrams. */
 static int send_messages(struct outgoing *out, const struct tunnel_burst *bursts, size_t count)
 {
@@ -463,6 +555,14 @@ static int send_messages(struct outgoing *out, const struct tunnel_burst *bursts
 	int error = 0, one;
 
 	while (done < count) {
+		const bool segmented = is_segmented(&bursts[done]);
+
+		if (segmented && bursts[done].datagram_len >= out->singly_from) {
+			one = send_singly(out, &bursts[done]);
+			error = error ? error : one;
+			prepared = ++done; /* the others' messages were overwritten */
+			continue;
+		}
 		for (; prepared < count; prepared++)
 			prepare_message(out, prepared, &bursts[prepared]);
 		const int sent = sendmmsg(
@@ -476,9 +576,9 @@ static int send_messages(struct outgoing *out, const struct tunnel_burst *bursts
 			continue;
 		one = -errno;
 		/* EINVAL may mean either: if it is the source, a single datagram is refused too. */
-		if (is_segmented(&bursts[done]) && may_be_segmentation(errno)) {
-			one = send_singly(out, &bursts[done]);
-			prepared = ++done; /* the others' messages were overwritten */
+		if (segmented && may_be_segmentation(errno)) {
+			one = retry_singly(out, &bursts[done], errno);
+			prepared = ++done;
 		} else if (may_be_source(errno) && has_source(out->to)) { /* so at most once */
 			endpoint_clear_source(out->to);
 			prepared = done;
@@ -488,8 +588,7 @@ static int send_messages(struct outgoing *out, const struct tunnel_burst *bursts
 		} else {
 			return error ? error : one;
 		}
-		if (!error)
-			error = one;
+		error = error ? error : one;
 	}
 	return error;
 }
@@ -501,10 +600,17 @@ static size_t piece_len(const struct outgoing *out, const struct tunnel_burst *b
 
 	if (datagrams > SEGMENTS_MAX)
 		datagrams = SEGMENTS_MAX;
-	if (*out->no_segmentation || !datagrams)
+	if (burst->datagram_len >= out->singly_from || !datagrams)
 		datagrams = 1;
 	return burst->len < datagrams * burst->datagram_len ? burst->len
 							    : datagrams * burst->datagram_len;
+}
+
+static size_t known_limit(struct udp_offload *offload, const struct endpoint *to, size_t count)
+{
+	if (!udp_segments(offload, to->any.sa_family))
+		return 0;
+	return offload->refusal_count ? refused_from(offload, to, count) : SIZE_MAX;
 }
 
 int udp_send(struct udp_sockets *sockets, struct endpoint *to, const struct tunnel_burst *bursts,
@@ -519,9 +625,10 @@ int udp_send(struct udp_sockets *sockets, struct endpoint *to, const struct tunn
 	out.fd = v4 ? sockets->v4 : sockets->v6;
 	out.to = to;
 	out.tos = tos;
-	out.no_segmentation = v4 ? &sockets->no_segmentation4 : &sockets->no_segmentation6;
+	out.offload = &sockets->offload;
 	if (out.fd < 0 || !endpoint_is_set(to))
 		return -EAFNOSUPPORT;
+	out.singly_from = known_limit(out.offload, to, count);
 	for (size_t i = 0; i < count; i++) {
 		struct tunnel_burst rest = bursts[i];
 

@@ -11,11 +11,31 @@
 
 #include "core/endpoint.h"
 
+/* A destination on the way to which the kernel refuses to cut up bursts: the MTU is smaller there,
+ * as a rule. */
+struct udp_refusal {
+	struct endpoint to;
+	size_t datagram_len; /* bursts of datagrams as long as this, or longer */
+	unsigned left;       /* how many of them go singly until it is tried again */
+};
+
+enum { UDP_REFUSALS = 8 };
+
+/* What the sockets do for us; all zero: one datagram a message, both ways. */
+struct udp_offload {
+	bool send;               /* bursts go as one, to be cut up by the kernel (UDP_SEGMENT) */
+	bool receive;            /* datagrams come merged (UDP_GRO) */
+	bool refused4, refused6; /* send, in one family, by its route or network card: for good */
+	unsigned refusal_count;
+	unsigned next_refusal; /* the slot that is overwritten when all are in use */
+	struct udp_refusal refusals[UDP_REFUSALS];
+};
+
 struct udp_sockets {
 	int v4, v6; /* -1: closed, or the host lacks the family */
 	uint16_t port;
 	uint32_t fwmark;
-	bool no_segmentation4, no_segmentation6; /* the kernel refused it: not tried again */
+	struct udp_offload offload;
 };
 
 #define UDP_SOCKETS_CLOSED ((struct udp_sockets){ .v4 = -1, .v6 = -1 })
@@ -28,6 +48,15 @@ struct udp_sockets {
  */
 int udp_open(struct udp_sockets *sockets, uint16_t port, uint32_t fwmark);
 void udp_close(struct udp_sockets *sockets);
+
+/* Asks sockets that are open for as much as the kernel has (wanted: else for nothing). */
+void udp_negotiate(struct udp_sockets *sockets, bool wanted);
+
+/* Whether bursts of a family go as one. */
+static inline bool udp_segments(const struct udp_offload *offload, int family)
+{
+	return offload->send && !(family == AF_INET ? offload->refused4 : offload->refused6);
+}
 
 struct udp_batch; /* opaque: buffers for one batch of received datagrams */
 
@@ -45,8 +74,9 @@ int udp_receive(struct udp_batch *batch, int fd, struct tunnel_datagram **datagr
 /*
  * Sends bursts to one endpoint, in order, with the TOS byte; from the endpoint's source if it has
  * one, which is cleared (and the send repeated) if the kernel refuses it. A burst goes as one where
- * the kernel can cut it up (UDP_SEGMENT), else by datagrams. Partial sends are taken up again. A
- * full socket buffer or an error costs the packet, never the loop. Returns 0 or the first -errno.
+ * the kernel can cut it up (UDP_SEGMENT), else by datagrams; where that was refused, it is not
+ * tried again for a while. Partial sends are taken up again. A full socket buffer or an error costs
+ * the packet, never the loop. Returns 0 or the first -errno.
  */
 int udp_send(struct udp_sockets *sockets, struct endpoint *to, const struct tunnel_burst *bursts,
 	size_t count, uint8_t tos);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "core/key.h"
+#include "engine/fastpath.h"
 
 #ifndef CONFIG_DIRECTORY
 #define CONFIG_DIRECTORY "/etc/culvert"
@@ -86,6 +87,7 @@ struct config {
 	unsigned mtu;         /* 0: to be computed */
 	enum config_table table;
 	uint32_t table_number; /* with CONFIG_TABLE_NUMBER, not 0 */
+	enum fastpath_choice offload;
 	char *user; /* NULL: the built-in choice. Whether it exists is not checked here */
 	struct config_strings pre_up, post_up, pre_down,
 		post_down;         /* for /bin/sh, %i still in them */

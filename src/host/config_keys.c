@@ -121,6 +121,13 @@ static void parse_table(
 		config_bad_value(parser, row, value);
 }
 
+static void parse_offload(
+	struct config_parser *parser, const struct config_row *row, void *field, char *value)
+{
+	if (!fastpath_choice_from_text(field, value))
+		config_bad_value(parser, row, value);
+}
+
 /* An option that this version knows and does not do. detail: what to do instead. */
 static void parse_later(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value)
@@ -465,6 +472,7 @@ static const struct config_row rows[] = {
 	INTERFACE("Table", parse_table, table, 0, NULL,
 		"'auto', 'off' or the number of a routing table"),
 	INTERFACE("User", parse_user, user, 0, NULL, "the name of a user of this system"),
+	INTERFACE("Offload", parse_offload, offload, 0, NULL, FASTPATH_CHOICES),
 	INTERFACE("PreUp", parse_hook, pre_up, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
 		HOOK_HELP),
 	INTERFACE("PostUp", parse_hook, post_up, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,

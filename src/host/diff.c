@@ -22,6 +22,8 @@ const char *diff_refusal(const struct config *old, const struct config *new)
 		       "runs: restart it";
 	if (!old->user != !new->user || (old->user && strcmp(old->user, new->user)))
 		return "User cannot change while the tunnel runs: restart it";
+	if (old->offload != new->offload)
+		return "Offload cannot change while the tunnel runs: restart it";
 	return NULL;
 }
 

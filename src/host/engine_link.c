@@ -47,6 +47,7 @@ int engine_start(struct monitor *monitor)
 	struct engine_setup setup = { .tun = monitor->tun,
 		.udp = UDP_SOCKETS_CLOSED,
 		.listener = monitor->wg_listener,
+		.offload = monitor->config->offload,
 		.uid = monitor->uid,
 		.gid = monitor->gid };
 	int control[2], requests[2], error = 0;

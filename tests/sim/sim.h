@@ -26,7 +26,7 @@
 #define MILLISECOND UINT64_C(1000000)
 #define YEAR (365 * 86400 * SECOND)
 
-enum { SIM_ENDS = 8, SIM_TRAFFIC = 16, SIM_PACKET_MAX = 2048 };
+enum { SIM_ENDS = 8, SIM_TRAFFIC = 16, SIM_PACKET_MAX = 2048, SIM_BATCH_MAX = 1024 };
 
 /* What joins two ends. One row each of sim_kinds. */
 struct sim_kind {
@@ -91,6 +91,9 @@ struct sim_end {
 	unsigned messages[SIM_MESSAGES];
 	uint64_t message_time[SIM_MESSAGES]; /* of the last */
 	unsigned events[TUNNEL_EVENT_COUNT];
+	unsigned sends, bursts; /* calls, and bursts in them */
+	/* Instead of taking the test packet, for tests that have outputs merged. */
+	void (*deliver)(struct sim_end *end, const struct iovec *parts, size_t count);
 	unsigned delivered;
 	uint64_t delivered_time;
 	const struct aead *cipher;      /* of the last session */
@@ -122,6 +125,7 @@ struct sim {
 	/* The wire. Chances are of a thousand. */
 	unsigned loss, duplicate, corrupt;
 	uint64_t delay, spread; /* one way: delay, plus anything below spread */
+	size_t batch;           /* of what arrives at one moment: so much together, at most */
 	/* Asked for every datagram as it is sent; false loses it. */
 	bool (*filter)(struct sim *sim, const struct sim_datagram *datagram);
 	void *context; /* the test's */
@@ -185,6 +189,12 @@ void sim_inject_batch(struct sim_end *to, struct tunnel_datagram *datagrams, siz
 
 /* Hands a packet of the test's own making to an end as its host would. */
 void sim_outbound(struct sim_end *end, const void *packet, size_t len);
+
+/* A batch of them, or of super-packets, each with WIRE_PADDING bytes behind it. */
+void sim_outbound_batch(struct sim_end *end, struct tunnel_packet *packets, size_t count);
+
+/* Forgets the copies of what was sent. */
+void sim_erase_tape(struct sim *sim);
 
 /* Looks for the next deadline again, after a test called the tunnel itself. */
 void sim_touch(struct sim_end *end);

@@ -370,17 +370,17 @@ static void flood_prepare(struct flood *flood, const struct sim *sim, const stru
 	}
 }
 
-static void flood_once(struct flood *flood, struct sim_end *victim)
+static void flood_once(struct flood *flood, struct sim_end *victim, unsigned count)
 {
 	static uint8_t copies[FLOOD][WIRE_HANDSHAKE_MAX];
 	struct tunnel_datagram datagrams[FLOOD];
 
 	memcpy(copies, flood->messages, sizeof(copies));
-	for (unsigned i = 0; i < FLOOD; i++)
+	for (unsigned i = 0; i < count; i++)
 		datagrams[i] = (struct tunnel_datagram){
 			.data = copies[i], .len = flood->lens[i], .from = &flood->sources[i]
 		};
-	sim_inject_batch(victim, datagrams, FLOOD);
+	sim_inject_batch(victim, datagrams, count);
 }
 
 /* Answers to the flood go nowhere; what they must not be is longer than the question. */
@@ -409,7 +409,7 @@ static void flooded_end_still_serves_its_peer(const struct sim_kind *kind)
 		sim_run(sim, 600 * SECOND);
 		/* Sessions are gone; the flood begins; then one end has something to say. */
 		for (int i = 0; i < 20; i++) {
-			flood_once(flood, b);
+			flood_once(flood, b, FLOOD);
 			sim_run(sim, 10 * MILLISECOND);
 		}
 		assert_true(b->messages[SIM_COOKIE] > 0);
@@ -418,7 +418,7 @@ static void flooded_end_still_serves_its_peer(const struct sim_kind *kind)
 
 		while (sim_flow(from, to)->delivered < sim_flow(from, to)->sent &&
 			sim->time - start < 12 * SECOND) {
-			flood_once(flood, b);
+			flood_once(flood, b, FLOOD);
 			sim_run(sim, 10 * MILLISECOND);
 		}
 		assert_int_equal(sim_flow(from, to)->delivered, sim_flow(from, to)->sent);
@@ -479,6 +479,7 @@ static void a_few_strangers_are_no_load(const struct sim_kind *kind)
 		sim_inject(b, &flood->sources[i], flood->messages[i], flood->lens[i]);
 		sim_run(sim, 10 * MILLISECOND);
 	}
+	flood_once(flood, b, FLOOD / 4); /* nor some dozens at once */
 	assert_true(sim_reaches(a, b, 50 * MILLISECOND));
 	assert_int_equal(b->messages[SIM_COOKIE], 0);
 	free(flood);
@@ -497,9 +498,12 @@ static void forged_cookies_are_ignored(const struct sim_kind *kind)
 	cookie_checker_set_local(checker, tunnel_local(a->tunnel)); /* the wrong key */
 	b->cut = true;
 	sim->taping = true;
-	sim_send(a, b);
+	tunnel_set_keepalive(a->tunnel, sim_peer(a, b), 25, sim_now(a));
+	sim_touch(a);
+	sim_run(sim, 15 * MILLISECOND);
 	const struct sim_datagram *initiation = sim->tape[0];
 	const struct picture before = picture(a, b);
+	const struct timers timers = sim_peer(a, b)->timers;
 
 	cookie_create_reply(
 		checker, &reply, initiation->data, initiation->len, &a->address, sim_now(a).boot);
@@ -520,6 +524,7 @@ static void forged_cookies_are_ignored(const struct sim_kind *kind)
 	sim_inject(a, elsewhere(), &reply, sizeof(reply)); /* right, wherever it comes from */
 	assert_true(sim_peer(a, b)->cookie.has_cookie);
 	assert_unchanged(&before, a, b);
+	assert_memory_equal(&sim_peer(a, b)->timers, &timers, sizeof(timers));
 	sim_peer(a, b)->cookie.has_cookie = false;
 	sim_inject(a, &b->address, &reply, sizeof(reply)); /* once only */
 	assert_false(sim_peer(a, b)->cookie.has_cookie);

@@ -324,6 +324,56 @@ static void down_and_up(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* Hands over the first datagrams on the tape, which is then erased. */
+static void play_tape(struct sim *sim, struct sim_end *to, size_t count)
+{
+	struct tunnel_datagram datagrams[SIM_ENDS];
+
+	assert_in_range(count, 1, sim->tape_count);
+	for (size_t i = 0; i < count; i++) {
+		struct sim_datagram *taped = sim->tape[i];
+
+		datagrams[i] = (struct tunnel_datagram){
+			.data = taped->data, .len = taped->len, .from = &taped->from
+		};
+	}
+	tunnel_inbound(to->tunnel, datagrams, count, sim_now(to));
+	sim_erase_tape(sim);
+}
+
+/* "A write after close": neither initiations that wait for their turn when the tunnel goes down,
+ * nor those that come later, have anything sent or delivered. */
+static void down_is_silent(const struct sim_kind *kind)
+{
+	enum { PEERS = 5 };
+	struct sim *sim = sim_new(32);
+	struct sim_end *centre = sim_add(sim);
+
+	for (unsigned i = 1; i <= PEERS && !kind->shared; i++) /* which has one peer */
+		sim_join(centre, sim_add(sim), kind);
+	if (!kind->shared) {
+		centre->cut = true;
+		sim->taping = true;
+		for (unsigned i = 1; i <= PEERS; i++)
+			sim_send(sim->ends[i], centre);
+		const unsigned before = centre->sends;
+
+		play_tape(sim, centre, PEERS);
+		const unsigned sends = centre->sends;
+
+		assert_in_range(sends - before, 1, PEERS - 1); /* the rest waits */
+		tunnel_set_up(centre->tunnel, false, sim_now(centre));
+		sim_touch(centre);
+		sim_run(sim, 6 * SECOND);
+		assert_int_equal(centre->sends, sends);
+		play_tape(sim, centre, PEERS); /* they asked again */
+		sim_touch(centre);
+		assert_int_equal(centre->sends, sends);
+		assert_int_equal(centre->delivered, 0);
+	}
+	sim_free(sim);
+}
+
 static void up_greets_with_keepalive(const struct sim_kind *kind)
 {
 	struct sim *sim = sim_pair(27, kind);
@@ -494,6 +544,7 @@ int main(void)
 		SIM_EACH(psk_changes),
 		SIM_EACH(peer_goes_and_comes),
 		SIM_EACH(down_and_up),
+		SIM_EACH(down_is_silent),
 		SIM_EACH(up_greets_with_keepalive),
 		SIM_EACH(hub),
 		SIM_ONCE(allowed_addresses_move),

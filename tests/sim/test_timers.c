@@ -417,6 +417,34 @@ static void initiations_are_rare(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* "An unreachable peer blocks a timer": one that takes all that may wait, and never answers, costs
+ * the others nothing. */
+static void unreachable_peer_holds_nobody_up(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_new(31);
+	struct sim_end *centre = sim_add(sim), *lost = sim_add(sim), *other = sim_add(sim);
+
+	if (kind->shared) { /* has one peer */
+		sim_free(sim);
+		return;
+	}
+	sim_join(centre, lost, kind);
+	sim_join(centre, other, kind);
+	lost->cut = true;
+	sim_traffic(centre, lost, 10 * MILLISECOND);
+	tunnel_set_keepalive(centre->tunnel, sim_peer(centre, other), 10, sim_now(centre));
+	sim_touch(centre);
+	sim_run(sim, 305 * SECOND);
+	assert_int_equal(sim_peer(centre, lost)->staged_count, WIRE_STAGED_MAX);
+	assert_in_range(centre->messages[SIM_KEEPALIVE], 30, 33);
+	assert_true(centre->messages[SIM_INITIATION] > 300 / 6);
+	assert_true(sim_reaches(centre, other, 11 * MILLISECOND));
+	lost->cut = false;
+	sim_recover(centre, lost, 6 * SECOND);
+	sim_check(sim);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	static const struct sim_scenario scenarios[] = {
@@ -437,6 +465,7 @@ int main(void)
 		SIM_EACH(retries_and_gives_up),
 		SIM_EACH(a_new_packet_asks_anew),
 		SIM_EACH(initiations_are_rare),
+		SIM_EACH(unreachable_peer_holds_nobody_up),
 	};
 
 	return sim_main("timers", scenarios, sizeof(scenarios) / sizeof(*scenarios));

@@ -145,7 +145,7 @@ static void every_key_reaches_its_field(void **state)
 		"Address = 2001:db8::9\nListenPort = 51820\nFwMark = 0xCA6c\nMTU = 1420\n"
 		"Table = 4242\nUser = _culvert\nDevice = vpn0\nPreUp = a\nPostUp = b %i; c && d\n"
 		"PostUp = e 'f' \"g\"\nPreDown = h\nPostDown = i ; j\nSaveConfig = false\n"
-		"KillSwitch = no\nMode = tun\n"
+		"KillSwitch = no\nMode = tun\nOffload = UDP\n"
 		"[Peer]\nPublicKey = " PUBLIC_1 "\nPresharedKey = " KEY_2 "\nName = Zo\xc3\xab's \n"
 		"AllowedIPs = 10.0.0.0/8, 192.0.2.1,::/1\nAllowedIPs = 2001:db8::1\nAllowedIPs =\n"
 		"Endpoint = vpn.example.net:51820\nPersistentKeepalive = 25\n"
@@ -168,6 +168,7 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(config->table, CONFIG_TABLE_NUMBER);
 	assert_int_equal(config->table_number, 4242);
 	assert_string_equal(config->user, "_culvert");
+	assert_int_equal(config->offload, FASTPATH_UDP);
 	assert_int_equal(config->pre_up.count, 1);
 	assert_int_equal(config->post_up.count, 2);
 	assert_string_equal(config->post_up.items[0], "b %i; c && d");
@@ -180,13 +181,13 @@ static void every_key_reaches_its_field(void **state)
 	key_is(&peer->public_key, PUBLIC_1);
 	key_is(&peer->preshared_key, KEY_2);
 	assert_string_equal(peer->name, "Zo\xc3\xab's");
-	assert_int_equal(peer->line, 19);
+	assert_int_equal(peer->line, 20);
 	assert_int_equal(peer->allowed_ips.count, 4);
 	prefix_is(&peer->allowed_ips.items[0], "10.0.0.0", 8);
 	prefix_is(&peer->allowed_ips.items[1], "192.0.2.1", 32);
 	prefix_is(&peer->allowed_ips.items[2], "::", 1);
 	prefix_is(&peer->allowed_ips.items[3], "2001:db8::1", 128);
-	assert_int_equal(peer->allowed_ips.items[3].line, 24);
+	assert_int_equal(peer->allowed_ips.items[3].line, 25);
 	assert_string_equal(peer->endpoint.host, "vpn.example.net");
 	assert_string_equal(peer->endpoint.port, "51820");
 	assert_int_equal(peer->persistent_keepalive, 25);
@@ -211,6 +212,7 @@ static void what_is_left_out_has_its_default(void **state)
 	assert_int_equal(config->mtu, 0);
 	assert_int_equal(config->table, CONFIG_TABLE_AUTO);
 	assert_null(config->user);
+	assert_int_equal(config->offload, FASTPATH_AUTO);
 	assert_null(config->peers[0].cipher);
 	assert_null(config->peers[0].endpoint.host);
 	assert_int_equal(config->peers[0].allowed_ips.count, 0);

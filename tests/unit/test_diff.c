@@ -279,6 +279,10 @@ static void test_refusal(void **state)
 	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "User"));
 	old.config.user = nobody;
 	assert_null(diff_refusal(&old.config, &new.config));
+	new.config.offload = FASTPATH_UDP;
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Offload"));
+	old.config.offload = FASTPATH_UDP;
+	assert_null(diff_refusal(&old.config, &new.config));
 }
 
 /* "10.0.0.0/8 254, ..." */

@@ -81,6 +81,7 @@ RULE(other_dscp, second->tos ^= 0x80)
 RULE(other_ecn, second->tos ^= 3)
 RULE(other_label, second->flow_label ^= 1)
 RULE(other_addresses, second->addresses++)
+RULE(other_protocol, second->protocol ^= TCP ^ UDP)
 RULE(other_source_port, second->source_port++)
 RULE(other_destination_port, second->destination_port++)
 RULE(df_in_second, (first->fragment = 0, second->fragment = 0x4000))
@@ -130,6 +131,7 @@ static const struct rule rules[] = {
 	{ "ECN", ANY, false, other_ecn },
 	{ "flow label", V6, false, other_label },
 	{ "addresses", ANY, false, other_addresses },
+	{ "protocol", ANY, false, other_protocol },
 	{ "source port", ANY, false, other_source_port },
 	{ "destination port", ANY, false, other_destination_port },
 	{ "DF in the second", V4, false, df_in_second },
@@ -640,6 +642,7 @@ static void test_what_closes_a_flow(void **state)
 		{ "no payload", ANY, no_payload, true },
 		{ "window", ANY_TCP, other_window, true },
 		{ "another flow", ANY, other_source_port, false },
+		{ "the other protocol", ANY, other_protocol, false },
 		{ "other addresses", ANY, other_addresses, false },
 	};
 

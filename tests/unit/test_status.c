@@ -21,6 +21,7 @@ enum { NOW = 1000000 };
 
 static const char engine_answer[] =
 	"private_key=" SECRET "\nlisten_port=51820\nfwmark=16\n"
+	"culvert_offload_device=tcp,udp\nculvert_offload_sockets=send\n"
 	"public_key=" HEX "\npreshared_key=" SECRET "\nprotocol_version=1\n"
 	"endpoint=192.0.2.1:7\nlast_handshake_time_sec=999990\nlast_handshake_time_nsec=5\n"
 	"tx_bytes=777\nrx_bytes=12345\npersistent_keepalive_interval=25\n"
@@ -196,7 +197,8 @@ static char *print(const struct status *status, bool json)
 static void test_person(void **state)
 {
 	static const char *const expected[] = { "office: up since ", "(1 h 0 min)", "device wg0",
-		"port 51820", "mark 0x10", "MTU 1420: 1500 of device eth0, less 80", "  B\"\\ü??  ",
+		"port 51820", "mark 0x10", "MTU 1420: 1500 of device eth0, less 80",
+		"  offload: device tcp+udp, sockets send\n", "  B\"\\ü??  ",
 		"  b.example:7 (192.0.2.1:7)  ", "  10 s ago  ", "  aegis-128l  ",
 		"  12.1 KiB / 777 B  ", "6 dropped, 3 replays, 5 refused",
 		"10.0.0.0/8, fd00::/64, 10.1.0.0/16 and 1 more\n" };
@@ -225,6 +227,7 @@ static void test_json(void **state)
 	static const char *const expected[] = {
 		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [", "\"name\": \"office\"",
 		"\"since\": 996400", "\"last_error\": null", "\"fwmark\": 16",
+		"\"offload\": {\"device\": [\"tcp\",\"udp\"], \"sockets\": [\"send\"]}, ",
 		"\"name\": \"B\\\"\\\\ü\\u0001\\ufffd\"", "\"last_handshake\": 999990",
 		"\"state\": \"up\"", "\"rx_bytes\": 12345", "\"persistent_keepalive\": 25",
 		"\"allowed_ips\": [\"10.0.0.0/8\", \"fd00::/64\", \"10.1.0.0/16\", \"10.2.0.0/16\"]"
@@ -241,6 +244,36 @@ static void test_json(void **state)
 		assert_non_null(strstr(text, expected[i]));
 	}
 	free(text);
+	drop(&answers);
+}
+
+static void test_offload(void **state)
+{
+	static const struct {
+		const char *device, *sockets, *expected;
+	} cases[] = {
+		{ "none", "send,receive",
+			"\"offload\": {\"device\": [], \"sockets\": [\"send\",\"receive\"]}, " },
+		{ "udp", "none", "\"offload\": {\"device\": [\"udp\"], \"sockets\": []}, " },
+		{ "", ",\"", "\"offload\": {\"device\": [], \"sockets\": [\"\",\"\\\"\"]}, " },
+		{ NULL, NULL, "\"offload\": null, " },
+		{ "tcp", NULL, "\"offload\": null, " },
+	};
+	struct answers answers;
+
+	(void)state;
+	parse(&answers);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		answers.status.offload_device = cases[i].device;
+		answers.status.offload_sockets = cases[i].sockets;
+		char *text = print(&answers.status, true);
+
+		assert_non_null(strstr(text, cases[i].expected));
+		free(text);
+		text = print(&answers.status, false);
+		assert_int_equal(strstr(text, "offload: ") != NULL, cases[i].sockets != NULL);
+		free(text);
+	}
 	drop(&answers);
 }
 
@@ -282,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_offload),
 		cmocka_unit_test(test_characters),
 	};
 

@@ -270,6 +270,55 @@ static void writing(void **state)
 	write_to(true, false);
 }
 
+/* What the probes rest upon: while the device is down, the kernel refuses a header that it does not
+ * like (EINVAL) before it refuses the packet for that (EIO). */
+static void probing_while_down(void **state)
+{
+	uint8_t bytes[MTU];
+	const size_t len = make_packet(bytes, 9, "0123456789", 10);
+	struct virtio_net_hdr header = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4,
+		.hdr_len = 28,
+		.gso_size = 5,
+		.csum_start = 20,
+		.csum_offset = 6 };
+	const struct iovec packet[] = { { &header, sizeof(header) }, { bytes, len } };
+	int tun;
+
+	(void)state;
+	assert_int_equal(tun_create("down", &tun), 0);
+	const struct tun_offload offload = tun_negotiate(tun, true);
+
+	if (!offload.udp) /* before kernel 6.2 */
+		skip();
+	assert_true(offload.merge_tcp && offload.merge_udp);
+	assert_int_equal(tun_write(tun, &offload, packet, 2), -EIO);
+	header.gso_type = 6;
+	assert_int_equal(tun_write(tun, &offload, packet, 2), -EINVAL);
+	header.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
+	header.csum_start = 2000;
+	assert_int_equal(tun_write(tun, &offload, packet, 2), -EINVAL);
+	close(tun);
+}
+
+/* A device that is up takes the probes, and nothing comes back. */
+static void probing_while_up(void **state)
+{
+	struct tun_batch *batch = tun_batch_new();
+	struct tunnel_packet *packets;
+	int tun;
+
+	(void)state;
+	assert_int_equal(tun_create("up", &tun), 0);
+	bring_up("up");
+	struct tun_offload offload = tun_negotiate(tun, true);
+
+	assert_true(offload.tcp && offload.merge_tcp && offload.merge_udp == offload.udp);
+	assert_int_equal(tun_read_batch(batch, tun, &offload, &packets), 0);
+	close(tun);
+	tun_batch_free(batch);
+}
+
 static void delete_link(const char *name)
 {
 	char command[80];
@@ -309,6 +358,8 @@ int main(void)
 		cmocka_unit_test(attach),
 		cmocka_unit_test(reading),
 		cmocka_unit_test(writing),
+		cmocka_unit_test(probing_while_down),
+		cmocka_unit_test(probing_while_up),
 		cmocka_unit_test(removal),
 	};
 

@@ -2,6 +2,9 @@
 /* The control protocol: requests, answers and the state that they leave. */
 #include "uapi_fixture.h"
 
+#include "engine/tun.h"
+#include "engine/udp.h"
+
 /* ---- Requests and the state that they leave ---- */
 
 struct set_case {
@@ -449,6 +452,29 @@ static void test_shared_key_stays_secret(void **state)
 	fixture_free(&fixture);
 }
 
+/* What is in use of the kernel is told as it is at that time, and of no device that does not say.
+ */
+static void offload_in_use(void **state)
+{
+	struct tun_offload device = {
+		.header = true, .tcp = true, .udp = true, .merge_tcp = true, .merge_udp = true
+	};
+	struct udp_sockets sockets = { .v4 = 3, .v6 = 4, .offload = { .receive = true } };
+	const struct fastpath fastpath = { .device = &device, .sockets = &sockets };
+	struct fixture fixture;
+
+	(void)state;
+	fixture_init(&fixture);
+	expect(&fixture, "get=1\n\n", PORT("0") OK);
+	fixture.device.fastpath = &fastpath;
+	expect(&fixture, "get=1\n\n",
+		PORT("0") "culvert_offload_device=tcp,udp\nculvert_offload_sockets=receive\n" OK);
+	device.merge_tcp = device.merge_udp = false;
+	expect(&fixture, "get=1\n\n",
+		PORT("0") "culvert_offload_device=none\nculvert_offload_sockets=receive\n" OK);
+	fixture_free(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_peer_that_is_ourselves),
 		cmocka_unit_test(test_shared_key),
 		cmocka_unit_test(test_shared_key_stays_secret),
+		cmocka_unit_test(offload_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, sodium_setup, NULL);

@@ -279,9 +279,6 @@ static void bursts(const struct family *family)
 
 	for (size_t i = 0; i < SIZE; i++)
 		bytes[i] = (uint8_t)(i * 7 + (i >> 8));
-	assert_int_equal(udp_open(&sockets, 0, 0), 0);
-	struct endpoint to = make_endpoint(family->family, family->to, sockets.port);
-
 	for (size_t i = 0; i < 2 * sizeof(lengths) / sizeof(*lengths); i++) {
 		const size_t len = lengths[i / 2];
 		/* 150 and a short one, or as many as fit */
@@ -290,7 +287,10 @@ static void bursts(const struct family *family)
 		const struct tunnel_burst burst = { bytes, total, len };
 		size_t at = 0;
 
-		sockets.no_segmentation4 = sockets.no_segmentation6 = i % 2;
+		assert_int_equal(udp_open(&sockets, 0, 0), 0);
+		udp_negotiate(&sockets, i % 2);
+		struct endpoint to = make_endpoint(family->family, family->to, sockets.port);
+
 		assert_int_equal(udp_send(&sockets, &to, &burst, 1, 0x88), 0);
 		while (at < total) {
 			const int count =
@@ -308,9 +308,9 @@ static void bursts(const struct family *family)
 		}
 		assert_int_equal(at, total);
 		expect_nothing(batch, socket_of(&sockets, family->family));
+		udp_close(&sockets);
 	}
 	free(bytes);
-	udp_close(&sockets);
 	udp_batch_free(batch);
 }
 

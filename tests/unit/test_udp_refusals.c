@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: ISC */
+/* What becomes of bursts that the kernel refuses, and of kernels that lack UDP_SEGMENT or UDP_GRO.
+ * The kernel's part is played here (ld --wrap): nothing is sent. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "core/tunnel.h"
+#include "engine/udp.h"
+
+enum { V4 = 1000, V6 = 1001, SENT_MAX = 2000, AGAIN = 1024 /* bursts */ };
+
+static struct {
+	int error;          /* of segmented messages */
+	size_t above;       /* ... of datagrams longer than this */
+	uint16_t to;        /* ... to this port; 0: any */
+	int plain_error;    /* of all other messages */
+	int source_error;   /* of all that pin a source */
+	bool lacks_segment; /* the option is unknown */
+	bool lacks_gro;
+	int lacks_gro_on; /* on this socket */
+
+	unsigned calls, refusals, segmented, gro_set;
+	bool pinned;                  /* the last message that was sent */
+	size_t sent;                  /* datagrams */
+	uint8_t first_byte[SENT_MAX]; /* of each */
+	size_t lens[SENT_MAX];
+} kernel;
+
+int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
+int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
+
+int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	assert_true(fd == V4 || fd == V6);
+	assert_int_equal(level, IPPROTO_UDP);
+	assert_int_equal(option, UDP_GRO);
+	assert_int_equal(len, sizeof(int));
+	assert_int_equal(*(const int *)value, 1);
+	kernel.gro_set++;
+	errno = ENOPROTOOPT;
+	return kernel.lacks_gro || fd == kernel.lacks_gro_on ? -1 : 0;
+}
+
+int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	assert_true(fd == V4 || fd == V6);
+	assert_int_equal(level, IPPROTO_UDP);
+	assert_int_equal(option, UDP_SEGMENT);
+	memset(value, 0, *len);
+	errno = ENOPROTOOPT;
+	return kernel.lacks_segment ? -1 : 0;
+}
+
+/* The segments' length, 0 if the message is one datagram; and whether a source is pinned. */
+static size_t read_message(struct msghdr *message, bool *pinned)
+{
+	uint16_t size = 0;
+
+	*pinned = false;
+	for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control;
+		control = CMSG_NXTHDR(message, control)) {
+		if (control->cmsg_level == IPPROTO_UDP && control->cmsg_type == UDP_SEGMENT)
+			memcpy(&size, CMSG_DATA(control), sizeof(size));
+		else if (control->cmsg_type == IP_PKTINFO || control->cmsg_type == IPV6_PKTINFO)
+			*pinned = true;
+	}
+	return size;
+}
+
+static uint16_t port_of(const struct msghdr *message)
+{
+	const struct endpoint *to = message->msg_name;
+
+	return ntohs(to->v4.sin_port); /* at the same place in both families */
+}
+
+static int error_of(const struct msghdr *message, size_t segment, bool pinned)
+{
+	if (pinned && kernel.source_error)
+		return kernel.source_error;
+	if (!segment)
+		return kernel.plain_error;
+	return segment > kernel.above && (!kernel.to || kernel.to == port_of(message))
+		       ? kernel.error
+		       : 0;
+}
+
+static void take(const struct msghdr *message, size_t segment)
+{
+	const uint8_t *data = message->msg_iov->iov_base;
+	const size_t len = message->msg_iov->iov_len;
+
+	for (size_t at = 0, size; at < len; at += size, kernel.sent++) {
+		size = segment && len - at > segment ? segment : len - at;
+		assert_true(kernel.sent < SENT_MAX);
+		kernel.first_byte[kernel.sent] = data[at];
+		kernel.lens[kernel.sent] = size;
+	}
+}
+
+int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	assert_int_equal(flags, MSG_DONTWAIT);
+	kernel.calls++;
+	for (unsigned i = 0; i < count; i++) {
+		struct msghdr *message = &messages[i].msg_hdr;
+		bool pinned;
+		const size_t segment = read_message(message, &pinned);
+		const int error = error_of(message, segment, pinned);
+
+		assert_int_equal(fd,
+			((struct endpoint *)message->msg_name)->any.sa_family == AF_INET ? V4 : V6);
+		if (error && i)
+			return (int)i; /* it will be seen when it comes first */
+		if (error) {
+			kernel.refusals++;
+			errno = error;
+			return -1;
+		}
+		kernel.segmented += segment != 0;
+		kernel.pinned = pinned;
+		take(message, segment);
+	}
+	return (int)count;
+}
+
+/* ---- The tests ---- */
+
+static struct udp_sockets sockets;
+static uint8_t bytes[100000];
+
+static void begin(void)
+{
+	memset(&kernel, 0, sizeof(kernel));
+	sockets = (struct udp_sockets){ .v4 = V4, .v6 = V6 };
+	udp_negotiate(&sockets, true);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i / 100);
+}
+
+static struct endpoint endpoint_of(const char *text)
+{
+	struct endpoint endpoint = { 0 };
+
+	assert_int_equal(endpoint_from_text(&endpoint, text), 0);
+	return endpoint;
+}
+
+/* One burst of so many datagrams of a length, all of which have to leave once and in order. */
+static void send_burst_to(struct endpoint *to, size_t datagrams, size_t len)
+{
+	const struct tunnel_burst burst = { bytes, datagrams * len, len };
+
+	kernel.calls = kernel.refusals = kernel.segmented = 0;
+	kernel.sent = 0;
+	assert_int_equal(udp_send(&sockets, to, &burst, 1, 0), 0);
+	assert_int_equal(kernel.sent, datagrams);
+	for (size_t i = 0; i < datagrams; i++) {
+		assert_int_equal(kernel.lens[i], len);
+		assert_int_equal(kernel.first_byte[i], bytes[i * len]);
+	}
+}
+
+static void send_burst(const char *to, size_t datagrams, size_t len)
+{
+	struct endpoint endpoint = endpoint_of(to);
+
+	send_burst_to(&endpoint, datagrams, len);
+}
+
+#define expect(refusals_, segmented_)                           \
+	do {                                                    \
+		assert_int_equal(kernel.refusals, refusals_);   \
+		assert_int_equal(kernel.segmented, segmented_); \
+	} while (0)
+
+static void negotiation(void **state)
+{
+	(void)state;
+	begin();
+	assert_true(sockets.offload.send && sockets.offload.receive);
+	assert_int_equal(kernel.gro_set, 2);
+	send_burst("192.0.2.1:7", 10, 100);
+	expect(0, 1);
+
+	kernel.lacks_gro = true;
+	udp_negotiate(&sockets, true);
+	assert_true(sockets.offload.send && !sockets.offload.receive);
+	kernel.lacks_gro = false;
+	kernel.lacks_gro_on = V6;
+	udp_negotiate(&sockets, true);
+	assert_false(sockets.offload.receive);
+	kernel.lacks_gro_on = 0;
+
+	kernel.lacks_segment = true;
+	udp_negotiate(&sockets, true);
+	assert_true(!sockets.offload.send && sockets.offload.receive);
+	send_burst("192.0.2.1:7", 10, 100);
+	expect(0, 0);
+	assert_int_equal(kernel.calls, 1); /* all of them at once nevertheless */
+	kernel.lacks_segment = false;
+
+	kernel.gro_set = 0;
+	udp_negotiate(&sockets, false);
+	assert_int_equal(kernel.gro_set, 0);
+	assert_false(sockets.offload.send || sockets.offload.receive);
+	send_burst("192.0.2.1:7", 10, 100);
+	expect(0, 0);
+
+	/* The one family that there is; none. */
+	sockets.v6 = -1;
+	udp_negotiate(&sockets, true);
+	assert_true(sockets.offload.send && sockets.offload.receive);
+	sockets.v4 = -1;
+	udp_negotiate(&sockets, true);
+	assert_false(sockets.offload.send || sockets.offload.receive);
+}
+
+/* EIO: no more in this family, wherever to; the other one is left alone. */
+static void eio(void **state)
+{
+	(void)state;
+	begin();
+	kernel.error = EIO;
+	send_burst("192.0.2.1:7", 100, 100);
+	expect(1, 0);
+	assert_true(sockets.offload.refused4 && !sockets.offload.refused6);
+	kernel.error = 0;
+	for (int i = 0; i < 3 * AGAIN; i++) {
+		send_burst("192.0.2.2:8", 3, 100);
+		expect(0, 0);
+	}
+	send_burst("[2001:db8::1]:7", 100, 100);
+	expect(0, 2);
+	kernel.error = EIO;
+	send_burst("[2001:db8::1]:7", 100, 100);
+	expect(1, 0);
+	assert_true(sockets.offload.refused6);
+}
+
+/* What a single datagram meets with too has nothing to do with bursts. */
+static void not_about_segments(void **state)
+{
+	struct endpoint to = endpoint_of("192.0.2.1:7");
+	const struct tunnel_burst burst = { bytes, 1000, 100 };
+
+	(void)state;
+	begin();
+	kernel.error = kernel.plain_error = EIO;
+	assert_int_equal(udp_send(&sockets, &to, &burst, 1, 0), -EIO);
+	assert_false(sockets.offload.refused4);
+	kernel.error = kernel.plain_error = EMSGSIZE;
+	assert_int_equal(udp_send(&sockets, &to, &burst, 1, 0), -EMSGSIZE);
+	kernel.error = kernel.plain_error = 0;
+	send_burst_to(&to, 10, 100);
+	expect(0, 1);
+}
+
+/* EINVAL and EMSGSIZE: datagrams of this length and longer, to this destination, for a while. */
+static void path_mtu(void **state)
+{
+	static const int errors[] = { EINVAL, EMSGSIZE };
+	static const char *const addresses[][2] = { { "192.0.2.1:7", "192.0.2.1:8" },
+		{ "[2001:db8::1]:7", "[2001:db8::2]:7" } };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		const char *to = addresses[i / 2][0], *other = addresses[i / 2][1];
+
+		begin();
+		kernel.error = errors[i % 2];
+		kernel.above = 1300;
+		send_burst(to, 30, 1400);
+		expect(1, 0);
+		assert_int_equal(kernel.calls, 2);
+		for (size_t n = 1; n < AGAIN; n++) { /* not tried */
+			send_burst(to, 10, n % 2 ? 1400 : 1500);
+			expect(0, 0);
+			assert_int_equal(kernel.calls, 1);
+		}
+		send_burst(to, 10, 1400); /* tried again */
+		expect(1, 0);
+		send_burst(to, 10, 1300); /* short enough */
+		expect(0, 1);
+		send_burst(to, 10, 1350); /* not known yet */
+		expect(1, 0);
+		send_burst(to, 10, 1399);
+		expect(0, 0);
+		kernel.error = 0;
+		send_burst(other, 10, 1400);
+		expect(0, 1);
+		for (size_t n = 1; n < AGAIN - 1; n++) {
+			send_burst(to, 10, 1400);
+			expect(0, 0);
+		}
+		send_burst(to, 10, 1400); /* there is another way now */
+		expect(0, 1);
+		assert_int_equal(sockets.offload.refusal_count, 0);
+	}
+}
+
+/* What was learned from the first burst of many, those behind it in the same call heed; and the
+ * next call sends all their datagrams at once. */
+static void bursts_behind(void **state)
+{
+	enum { BURSTS = 150, EACH = 10 };
+	struct tunnel_burst bursts[BURSTS];
+	struct endpoint to = endpoint_of("192.0.2.1:7");
+
+	(void)state;
+	for (int error = 0; error < 2; error++) {
+		begin();
+		kernel.error = error ? EIO : EINVAL;
+		for (size_t i = 0; i < BURSTS; i++)
+			bursts[i] = (struct tunnel_burst){ bytes + i * 100, EACH * 10, 10 };
+		assert_int_equal(udp_send(&sockets, &to, bursts, BURSTS, 0), 0);
+		expect(1, 0);
+		assert_int_equal(kernel.sent, BURSTS * EACH);
+		for (size_t i = 0; i < BURSTS * EACH; i++) {
+			assert_int_equal(kernel.lens[i], 10);
+			assert_int_equal(kernel.first_byte[i], bytes[i * 10]);
+		}
+		kernel.calls = 0;
+		assert_int_equal(udp_send(&sockets, &to, bursts, 6, 0), 0);
+		assert_int_equal(kernel.calls, 1);
+	}
+}
+
+/* The table has its limit; a destination that falls out of it is found out about again. */
+static void many_destinations(void **state)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+
+	(void)state;
+	begin();
+	kernel.error = EINVAL;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < UDP_REFUSALS; i++) {
+			snprintf(text, sizeof(text), "192.0.2.%d:7", i);
+			send_burst(text, 5, 100);
+			expect(round ? 0 : 1, 0);
+		}
+	}
+	for (int i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "198.51.100.%d:7", i);
+		send_burst(text, 5, 100);
+		expect(1, 0);
+		send_burst(text, 5, 100);
+		expect(0, 0);
+		assert_int_equal(sockets.offload.refusal_count, UDP_REFUSALS);
+	}
+	/* The last eight are known. */
+	for (int i = 100 - UDP_REFUSALS; i < 100; i++) {
+		snprintf(text, sizeof(text), "198.51.100.%d:7", i);
+		send_burst(text, 5, 100);
+		expect(0, 0);
+	}
+	send_burst("198.51.100.1:7", 5, 100);
+	expect(1, 0);
+}
+
+/* EINVAL may mean the burst or the source: whichever it is, the other one is kept. */
+static void source_or_segments(void **state)
+{
+	static const char *const addresses[][2] = { { "192.0.2.1:7", "192.0.2.9" },
+		{ "[2001:db8::1]:7", "2001:db8::9" } };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct endpoint to = endpoint_of(addresses[i][0]), pinned;
+
+		assert_int_equal(inet_pton(to.any.sa_family, addresses[i][1], &to.source6), 1);
+		pinned = to;
+		begin();
+		kernel.error = EINVAL;
+		send_burst_to(&to, 10, 100);
+		expect(1, 0);
+		assert_true(kernel.pinned);
+		assert_memory_equal(&to, &pinned, sizeof(to));
+		send_burst_to(&to, 10, 100);
+		expect(0, 0);
+		assert_true(kernel.pinned);
+
+		begin();
+		kernel.source_error = EINVAL;
+		send_burst_to(&to, 10, 100);
+		assert_false(kernel.pinned);
+		assert_memory_equal(&to.source6, &(struct in6_addr){ 0 }, sizeof(to.source6));
+		send_burst_to(&to, 10, 100); /* nothing was wrong with bursts */
+		expect(0, 1);
+
+		/* Both at once. */
+		to = pinned;
+		begin();
+		kernel.source_error = kernel.error = EINVAL;
+		send_burst_to(&to, 10, 100);
+		assert_false(kernel.pinned);
+		send_burst_to(&to, 10, 100);
+		expect(1, 0);
+		send_burst_to(&to, 10, 100);
+		expect(0, 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(negotiation),
+		cmocka_unit_test(eio),
+		cmocka_unit_test(not_about_segments),
+		cmocka_unit_test(path_mtu),
+		cmocka_unit_test(bursts_behind),
+		cmocka_unit_test(many_destinations),
+		cmocka_unit_test(source_or_segments),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
