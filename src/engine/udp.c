@@ -16,10 +16,10 @@
 
 enum {
 	BATCH = 16, /* received at once; each may be many datagrams that the kernel merged */
-	DATAGRAMS = 1024,
-	SENDS = 64,            /* sent at once */
-	SEGMENTS_MAX = 64,     /* UDP_MAX_SEGMENTS of older kernels */
-	SEGMENTED_MAX = 65507, /* bytes of one burst: what fits in an IPv4 datagram */
+	DATAGRAMS = BATCH * 128, /* newer kernels pass on as one message what was sent as 128 */
+	SENDS = 64,              /* sent at once */
+	SEGMENTS_MAX = 64,       /* UDP_MAX_SEGMENTS of older kernels */
+	SEGMENTED_MAX = 65507,   /* bytes of one burst: what fits in an IPv4 datagram */
 	DATAGRAM_MAX = 65535,
 	/* Of this only the pages that a datagram reached are ever backed by memory. Not a multiple
 	 * of the page size, so that datagrams' heads do not all fall on the same cache lines. */

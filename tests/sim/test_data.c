@@ -216,6 +216,64 @@ static void replay_window(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+static bool lose_data(struct sim *sim, const struct sim_datagram *datagram)
+{
+	(void)sim;
+	return datagram->data[0] != WIRE_DATA;
+}
+
+/* A packet that a sends on its session, which is new or not, and which does not arrive. */
+static struct sim_datagram *hold_packet(struct sim_end *a, struct sim_end *b)
+{
+	struct sim *sim = a->sim;
+
+	sim->taping = true;
+	sim->filter = lose_data;
+	sim_send(a, b);
+	sim_run(sim, SECOND / 2);
+	sim->filter = NULL;
+	sim->taping = false;
+	for (size_t i = sim->tape_count; i-- > 0;)
+		if (sim_classify(sim->tape[i]->data, sim->tape[i]->len) == SIM_DATA)
+			return sim->tape[i];
+	fail_msg("nothing was sent");
+	return NULL;
+}
+
+/* The oldest of three sessions goes when the newest is confirmed. What came on it behind that, in
+ * the same batch, comes too late, from wherever it is. */
+static void retired_within_a_batch(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_pair(10, kind);
+	struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+	const struct endpoint elsewhere = sim_address4(77, 7);
+
+	assert_true(sim_reaches(a, b, SECOND));
+	const struct sim_datagram *oldest = hold_packet(a, b);
+
+	sim_restart(a);
+	assert_true(sim_reaches(a, b, SECOND));
+	sim_restart(a);
+	const struct sim_datagram *newest = hold_packet(a, b);
+	const struct peer *peer = sim_peer(b, a);
+	const uint64_t bytes = peer->counters.rx_bytes, packets = peer->counters.rx_packets;
+	struct tunnel_datagram batch[] = {
+		{ .data = (uint8_t *)newest->data, .len = newest->len, .from = &a->address },
+		{ .data = (uint8_t *)oldest->data, .len = oldest->len, .from = &elsewhere },
+	};
+
+	assert_non_null(peer->next);
+	assert_int_equal(wire_get32(oldest->data + 4), peer->previous->local_index);
+	assert_int_equal(wire_get32(newest->data + 4), peer->next->local_index);
+	sim_inject_batch(b, batch, 2);
+	assert_null(peer->next);
+	assert_int_equal(peer->counters.rx_packets, packets + 1);
+	assert_int_equal(peer->counters.rx_bytes, bytes + newest->len);
+	assert_true(endpoint_equal(&peer->endpoint, &a->address));
+	sim_check(sim);
+	sim_free(sim);
+}
+
 /* Towards the end of what a key may seal: renewal in time, and never anything beyond. */
 static void limits_of_a_key(const struct sim_kind *kind)
 {
@@ -389,6 +447,7 @@ int main(void)
 		SIM_EACH(congestion_marks),
 		SIM_EACH(handshakes_have_a_class),
 		SIM_EACH(replay_window),
+		SIM_EACH(retired_within_a_batch),
 		SIM_EACH(limits_of_a_key),
 		SIM_EACH(limits_within_a_batch),
 		SIM_EACH(what_is_no_packet),

@@ -2,6 +2,7 @@
 /* UDP over loopback: ports, batches, sources, TOS, errors; hostile control data. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/udp.h>
 #include <setjmp.h>
 #include <stdalign.h>
 #include <stdarg.h>
@@ -267,11 +268,12 @@ static void oversized(const struct family *family)
 	udp_batch_free(batch);
 }
 
-/* Bursts of many lengths arrive as their datagrams, cut up by the kernel or by us. */
+/* Bursts of many lengths arrive as their datagrams, cut up by the kernel or by us. The last two
+ * lengths' multiples come close to what an IPv4 datagram holds, from above. */
 static void bursts(const struct family *family)
 {
 	enum { SIZE = 150000 };
-	static const size_t lengths[] = { 1, 16, 100, 999, 1452, 9000, 40000 };
+	static const size_t lengths[] = { 1, 16, 100, 999, 1452, 9000, 40000, 32760, 16380 };
 	struct udp_sockets sockets;
 	struct udp_batch *batch = udp_batch_new();
 	struct tunnel_datagram *datagrams;
@@ -296,7 +298,7 @@ static void bursts(const struct family *family)
 			const int count =
 				receive(batch, socket_of(&sockets, family->family), &datagrams);
 
-			assert_in_range(count, 1, 1024);
+			assert_in_range(count, 1, 2048);
 			for (int n = 0; n < count; n++) {
 				assert_int_equal(
 					datagrams[n].len, total - at < len ? total - at : len);
@@ -307,6 +309,7 @@ static void bursts(const struct family *family)
 			}
 		}
 		assert_int_equal(at, total);
+		assert_int_equal(sockets.offload.refusal_count, 0); /* none was too long */
 		expect_nothing(batch, socket_of(&sockets, family->family));
 		udp_close(&sockets);
 	}
@@ -383,7 +386,7 @@ static void control_order(void **state)
 {
 	alignas(struct cmsghdr) uint8_t control[256] = { 0 };
 	const struct in6_pktinfo info = { .ipi6_addr = IN6ADDR_LOOPBACK_INIT, .ipi6_ifindex = 7 };
-	const int class = 0x88;
+	const int class = 0x88, size = 1400, negative = -1;
 	struct endpoint from = make_endpoint(AF_INET6, "::1", 1);
 	struct msghdr message = { .msg_control = control };
 	uint8_t tos = 1;
@@ -396,18 +399,27 @@ static void control_order(void **state)
 	len += put_control(control + len, IPPROTO_IP, IP_TOS, CMSG_LEN(1), "\x01", 1);
 	len += put_control(control + len, IPPROTO_IPV6, IPV6_TCLASS, CMSG_LEN(sizeof(class)),
 		&class, sizeof(class));
+	len += put_control(
+		control + len, IPPROTO_UDP, UDP_GRO, CMSG_LEN(sizeof(size)), &size, sizeof(size));
 	len += put_control(control + len, IPPROTO_IPV6, IPV6_PKTINFO, CMSG_LEN(sizeof(info)), &info,
 		sizeof(info));
 	message.msg_controllen = len;
 	udp_read_control(&message, &from, &tos, &merged);
 	assert_int_equal(tos, 0x88);
+	assert_int_equal(merged, 1400);
 	assert_int_equal(from.source_interface, 7);
 	assert_memory_equal(&from.source6, &info.ipi6_addr, sizeof(info.ipi6_addr));
 	/* Nothing there: nothing is known, whatever was before. */
 	message.msg_controllen = 0;
 	udp_read_control(&message, &from, &tos, &merged);
 	assert_int_equal(tos, 0);
+	assert_int_equal(merged, 0);
 	assert_int_equal(from.source_interface, 0);
+	/* No length at all. */
+	message.msg_controllen = put_control(control, IPPROTO_UDP, UDP_GRO,
+		CMSG_LEN(sizeof(negative)), &negative, sizeof(negative));
+	udp_read_control(&message, &from, &tos, &merged);
+	assert_int_equal(merged, 0);
 }
 
 /* Lengths that lie never lead outside, or round in circles. The buffer is exact, for the
@@ -415,32 +427,40 @@ static void control_order(void **state)
 static void control_lengths(void **state)
 {
 	static const int families_of[] = { AF_INET, AF_INET6 };
-	const int types[][2] = { { IPPROTO_IP, IP_PKTINFO }, { IPPROTO_IP, IP_TOS },
-		{ IPPROTO_IPV6, IPV6_PKTINFO }, { IPPROTO_IPV6, IPV6_TCLASS } };
-	const size_t claims[] = { 0, 1, 15, 16, 17, 20, 24, 28, 36, 40, 100, SIZE_MAX,
+	static const struct {
+		int level, type;
+		size_t needed;
+	} kinds[] = { { IPPROTO_IP, IP_PKTINFO, sizeof(struct in_pktinfo) },
+		{ IPPROTO_IP, IP_TOS, 1 },
+		{ IPPROTO_IPV6, IPV6_PKTINFO, sizeof(struct in6_pktinfo) },
+		{ IPPROTO_IPV6, IPV6_TCLASS, sizeof(int) }, { IPPROTO_UDP, UDP_GRO, sizeof(int) } };
+	const size_t claims[] = { 0, 1, 15, 16, 17, 19, 20, 24, 28, 35, 36, 40, 100, SIZE_MAX,
 		SIZE_MAX - 8 };
+	enum { KINDS = sizeof(kinds) / sizeof(*kinds), CLAIMS = sizeof(claims) / sizeof(*claims) };
 
 	(void)state;
 	for (size_t len = 0; len <= 96; len++) {
 		uint8_t *control = malloc(len ? len : 1);
 
-		for (size_t i = 0; i < 2 * 4 * sizeof(claims) / sizeof(*claims); i++) {
-			const int family = families_of[i % 2], *type = types[i / 2 % 4];
+		for (size_t i = 0; i < 2 * KINDS * CLAIMS; i++) {
+			const int family = families_of[i % 2];
+			const size_t kind = i / 2 % KINDS, claim = claims[i / 2 / KINDS];
 			struct endpoint from =
 				make_endpoint(family, family == AF_INET ? "0.0.0.0" : "::", 1);
 			struct msghdr message = { .msg_control = control, .msg_controllen = len };
-			const struct cmsghdr head = { .cmsg_len = claims[i / 8],
-				.cmsg_level = type[0],
-				.cmsg_type = type[1] };
+			const struct cmsghdr head = { .cmsg_len = claim,
+				.cmsg_level = kinds[kind].level,
+				.cmsg_type = kinds[kind].type };
 			size_t merged;
 			uint8_t tos;
 
-			memset(control, 0xff, len);
+			memset(control, 0x7f, len);
 			for (size_t at = 0; at + sizeof(head) <= len; at += 24)
 				memcpy(control + at, &head, sizeof(head));
 			udp_read_control(&message, &from, &tos, &merged);
-			if (claims[i / 8] > len || claims[i / 8] <= CMSG_LEN(0)) {
+			if (claim > len || claim < CMSG_LEN(kinds[kind].needed)) {
 				assert_int_equal(tos, 0);
+				assert_int_equal(merged, 0);
 				assert_int_equal(from.source_interface, 0);
 			}
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* What becomes of bursts that the kernel refuses, and of kernels that lack UDP_SEGMENT or UDP_GRO.
- * The kernel's part is played here (ld --wrap): nothing is sent. */
+/* What becomes of bursts and ports that the kernel refuses, of kernels that lack UDP_SEGMENT,
+ * UDP_GRO or IPv6, and of messages that a kernel seldom gives. Its part is played here (ld --wrap):
+ * nothing is sent. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/udp.h>
@@ -11,13 +12,38 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "core/tunnel.h"
 #include "engine/udp.h"
 
-enum { V4 = 1000, V6 = 1001, SENT_MAX = 2000, AGAIN = 1024 /* bursts */ };
+enum {
+	V4 = 1000,
+	V6 = 1001,
+	SENT_MAX = 2000,
+	AGAIN = 1024, /* bursts */
+	FIRST_PORT = 40000,
+	PORT_TRIES = 100,
+	RECEIVED_MAX = 16, /* messages at once */
+	SEGMENTS_MAX = 128,
+};
+
+/* What comes of a family's sockets. */
+struct family {
+	bool open;
+	int socket_error, bind_error;
+	unsigned taken; /* how often a port is taken at first */
+	uint16_t port;  /* bound to */
+};
+
+struct arrival {
+	size_t segments, len; /* len: of each */
+	const char *from;     /* NULL: the kernel does not say */
+	int flags;
+	bool portless;
+};
 
 static struct {
 	int error;          /* of segmented messages */
@@ -28,7 +54,11 @@ static struct {
 	bool lacks_segment; /* the option is unknown */
 	bool lacks_gro;
 	int lacks_gro_on; /* on this socket */
+	struct family v4, v6;
+	struct arrival arrivals[RECEIVED_MAX];
+	unsigned arrival_count;
 
+	unsigned binds;
 	unsigned calls, refusals, segmented, gro_set;
 	bool pinned;                  /* the last message that was sent */
 	size_t sent;                  /* datagrams */
@@ -36,14 +66,75 @@ static struct {
 	size_t lens[SENT_MAX];
 } kernel;
 
+int __wrap_socket(int family, int type, int protocol);
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len);
+int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *len);
+int __wrap_close(int fd);
+int __wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout);
 int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
 int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
 
+static struct family *family_of(int fd)
+{
+	assert_true(fd == V4 || fd == V6);
+	return fd == V4 ? &kernel.v4 : &kernel.v6;
+}
+
+int __wrap_socket(int family, int type, int protocol)
+{
+	const int fd = family == AF_INET ? V4 : V6;
+	struct family *of = family_of(fd);
+
+	assert_int_equal(type, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert_int_equal(protocol, 0);
+	assert_false(of->open); /* one that was not closed */
+	errno = of->socket_error;
+	of->open = !of->socket_error;
+	return of->open ? fd : -1;
+}
+
+int __wrap_close(int fd)
+{
+	assert_true(family_of(fd)->open);
+	family_of(fd)->open = false;
+	return 0;
+}
+
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len)
+{
+	const struct endpoint *local = (const struct endpoint *)address;
+	struct family *of = family_of(fd);
+
+	assert_true(of->open);
+	assert_int_equal(address->sa_family, fd == V4 ? AF_INET : AF_INET6);
+	assert_int_equal(len, endpoint_sockaddr_len(local));
+	kernel.binds++;
+	if (of->bind_error || of->taken) {
+		errno = of->bind_error ? of->bind_error : EADDRINUSE;
+		of->taken -= of->taken != 0;
+		return -1;
+	}
+	of->port = ntohs(local->v4.sin_port); /* at the same place in both families */
+	if (!of->port)
+		of->port = (uint16_t)(FIRST_PORT + kernel.binds);
+	return 0;
+}
+
+int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *len)
+{
+	struct endpoint *local = (struct endpoint *)address;
+
+	assert_int_equal(*len, sizeof(local->v6));
+	local->v4.sin_port = htons(family_of(fd)->port);
+	return 0;
+}
+
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
 	assert_true(fd == V4 || fd == V6);
-	assert_int_equal(level, IPPROTO_UDP);
+	if (level != IPPROTO_UDP)
+		return 0;
 	assert_int_equal(option, UDP_GRO);
 	assert_int_equal(len, sizeof(int));
 	assert_int_equal(*(const int *)value, 1);
@@ -55,9 +146,10 @@ int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_
 int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 {
 	assert_true(fd == V4 || fd == V6);
-	assert_int_equal(level, IPPROTO_UDP);
-	assert_int_equal(option, UDP_SEGMENT);
 	memset(value, 0, *len);
+	if (level != IPPROTO_UDP)
+		return 0;
+	assert_int_equal(option, UDP_SEGMENT);
 	errno = ENOPROTOOPT;
 	return kernel.lacks_segment ? -1 : 0;
 }
@@ -135,7 +227,51 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 	return (int)count;
 }
 
-/* ---- The tests ---- */
+/* Datagrams say how many are before them. */
+static void give(struct mmsghdr *message, const struct arrival *arrival, uint16_t *number)
+{
+	struct msghdr *head = &message->msg_hdr;
+	struct cmsghdr *control = head->msg_control;
+	const int size = (int)arrival->len;
+	uint8_t *data = head->msg_iov->iov_base;
+
+	assert_true(head->msg_iov->iov_len >= arrival->segments * arrival->len);
+	for (size_t i = 0; i < arrival->segments; i++, ++*number)
+		memcpy(data + i * arrival->len, number, sizeof(*number));
+	message->msg_len = (unsigned)(arrival->segments * arrival->len);
+	assert_true(head->msg_controllen >= CMSG_SPACE(sizeof(size)));
+	head->msg_controllen = CMSG_SPACE(sizeof(size));
+	*control = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(sizeof(size)), .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_GRO
+	};
+	memcpy(CMSG_DATA(control), &size, sizeof(size));
+	head->msg_flags = arrival->flags;
+	head->msg_namelen = 0;
+	if (arrival->from) {
+		struct endpoint from = { 0 };
+
+		assert_int_equal(endpoint_from_text(&from, arrival->from), 0);
+		if (arrival->portless)
+			from.v4.sin_port = 0;
+		head->msg_namelen = endpoint_sockaddr_len(&from);
+		memcpy(head->msg_name, &from, head->msg_namelen);
+	}
+}
+
+int __wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout)
+{
+	uint16_t number = 0;
+
+	assert_int_equal(fd, V4);
+	assert_int_equal(flags, MSG_DONTWAIT);
+	assert_null(timeout);
+	assert_true(count >= kernel.arrival_count);
+	for (unsigned i = 0; i < kernel.arrival_count; i++)
+		give(&messages[i], &kernel.arrivals[i], &number);
+	return (int)kernel.arrival_count;
+}
+
+/* ---- Sending ---- */
 
 static struct udp_sockets sockets;
 static uint8_t bytes[100000];
@@ -337,6 +473,39 @@ static void bursts_behind(void **state)
 	}
 }
 
+/* Bursts that are refused, short enough ones and single datagrams by turns: that the former are
+ * taken apart does no harm to what was prepared for the others. */
+static void mixed_bursts(void **state)
+{
+	enum { ROUNDS = 4, EACH = 10, LONG = 1400, SHORT = 100 };
+	struct tunnel_burst bursts[3 * ROUNDS];
+	struct endpoint to = endpoint_of("192.0.2.1:7");
+	size_t at = 0, sent = 0;
+
+	(void)state;
+	begin();
+	kernel.error = EMSGSIZE;
+	kernel.above = 1300;
+	for (size_t i = 0; i < ROUNDS; i++) {
+		bursts[3 * i] = (struct tunnel_burst){ bytes + at, EACH * LONG, LONG };
+		at += EACH * LONG;
+		bursts[3 * i + 1] = (struct tunnel_burst){ bytes + at, EACH * SHORT, SHORT };
+		at += EACH * SHORT;
+		bursts[3 * i + 2] = (struct tunnel_burst){ bytes + at, SHORT, SHORT };
+		at += SHORT;
+	}
+	assert_int_equal(udp_send(&sockets, &to, bursts, 3 * ROUNDS, 0), 0);
+	assert_int_equal(kernel.sent, ROUNDS * (2 * EACH + 1));
+	at = 0;
+	for (size_t i = 0; i < 3 * ROUNDS; i++) {
+		for (size_t left = bursts[i].len; left; left -= bursts[i].datagram_len, sent++) {
+			assert_int_equal(kernel.lens[sent], bursts[i].datagram_len);
+			assert_int_equal(kernel.first_byte[sent], bytes[at]);
+			at += bursts[i].datagram_len;
+		}
+	}
+}
+
 /* The table has its limit; a destination that falls out of it is found out about again. */
 static void many_destinations(void **state)
 {
@@ -413,6 +582,151 @@ static void source_or_segments(void **state)
 	}
 }
 
+/* ---- Opening ---- */
+
+static int open_on(uint16_t port)
+{
+	sockets = UDP_SOCKETS_CLOSED;
+	kernel.binds = 0;
+	return udp_open(&sockets, port, 0);
+}
+
+static void expect_open(bool v4, bool v6)
+{
+	assert_int_equal(sockets.v4, v4 ? V4 : -1);
+	assert_int_equal(sockets.v6, v6 ? V6 : -1);
+	assert_true(kernel.v4.open == v4 && kernel.v6.open == v6);
+	if (v4)
+		assert_int_equal(kernel.v4.port, sockets.port);
+	if (v6)
+		assert_int_equal(kernel.v6.port, sockets.port);
+	udp_close(&sockets);
+	assert_false(kernel.v4.open || kernel.v6.open);
+}
+
+/* A random port that one family has taken: another one, unless it never ends. One that was asked
+ * for is as it is. */
+static void ports_taken(void **state)
+{
+	(void)state;
+	for (int which = 0; which < 2; which++) {
+		unsigned *taken = which ? &kernel.v6.taken : &kernel.v4.taken;
+
+		memset(&kernel, 0, sizeof(kernel));
+		assert_int_equal(open_on(0), 0);
+		assert_in_range(sockets.port, FIRST_PORT, UINT16_MAX);
+		expect_open(true, true);
+		*taken = PORT_TRIES - 1;
+		assert_int_equal(open_on(0), 0);
+		assert_int_equal(*taken, 0);
+		assert_in_range(sockets.port, FIRST_PORT, UINT16_MAX);
+		expect_open(true, true);
+		*taken = 2 * PORT_TRIES;
+		assert_int_equal(open_on(0), -EADDRINUSE);
+		assert_int_equal(*taken, PORT_TRIES);
+		expect_open(false, false);
+		*taken = 1;
+		assert_int_equal(open_on(7), -EADDRINUSE);
+		expect_open(false, false);
+		assert_int_equal(open_on(7), 0);
+		assert_int_equal(sockets.port, 7);
+		expect_open(true, true);
+	}
+}
+
+/* The family that a host has will do. Whatever else goes wrong with one is an error. */
+static void family_missing(void **state)
+{
+	static const struct {
+		int socket_error, bind_error;
+		bool missing;
+	} cases[] = { { EAFNOSUPPORT, 0, true }, { 0, EADDRNOTAVAIL, true }, { EMFILE, 0, false },
+		{ 0, EACCES, false } };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(*cases); i++) {
+		const bool lacks_v6 = i % 2;
+		struct family *lacking = lacks_v6 ? &kernel.v6 : &kernel.v4;
+		const int socket_error = cases[i / 2].socket_error;
+		const int bind_error = cases[i / 2].bind_error;
+
+		for (uint16_t port = 0; port < 8; port += 7) {
+			memset(&kernel, 0, sizeof(kernel));
+			lacking->socket_error = socket_error;
+			lacking->bind_error = bind_error;
+			if (!cases[i / 2].missing) {
+				assert_int_equal(open_on(port), -(socket_error + bind_error));
+				expect_open(false, false);
+				continue;
+			}
+			assert_int_equal(open_on(port), 0);
+			assert_in_range(
+				sockets.port, port ? port : FIRST_PORT, port ? port : UINT16_MAX);
+			expect_open(lacks_v6, !lacks_v6);
+			/* The other one is missing too. */
+			kernel.v4.socket_error = kernel.v6.socket_error = EAFNOSUPPORT;
+			assert_int_equal(open_on(port), -EAFNOSUPPORT);
+			expect_open(false, false);
+		}
+	}
+}
+
+/* ---- Receiving ---- */
+
+/* As many as a kernel merges in as many messages as are taken at once. */
+static void longest_messages(void **state)
+{
+	struct udp_batch *batch = udp_batch_new();
+	struct tunnel_datagram *datagrams;
+	const struct endpoint from = endpoint_of("192.0.2.1:7");
+
+	(void)state;
+	assert_non_null(batch);
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.arrival_count = RECEIVED_MAX;
+	for (size_t len = 2; len * SEGMENTS_MAX < 65536; len += 509) {
+		for (size_t i = 0; i < RECEIVED_MAX; i++)
+			kernel.arrivals[i] =
+				(struct arrival){ SEGMENTS_MAX, len, "192.0.2.1:7", 0, false };
+		assert_int_equal(udp_receive(batch, V4, &datagrams), RECEIVED_MAX * SEGMENTS_MAX);
+		for (uint16_t i = 0; i < RECEIVED_MAX * SEGMENTS_MAX; i++) {
+			assert_int_equal(datagrams[i].len, len);
+			assert_memory_equal(datagrams[i].data, &i, sizeof(i));
+			assert_true(endpoint_equal(datagrams[i].from, &from));
+		}
+	}
+	udp_batch_free(batch);
+}
+
+/* A message that was cut off, or that nobody could be answered for, costs itself alone. */
+static void unusable_messages(void **state)
+{
+	static const struct arrival unusable[] = { { 2, 100, "192.0.2.1:7", MSG_TRUNC, false },
+		{ 2, 100, "192.0.2.1:7", 0, true }, { 2, 100, "[2001:db8::1]:7", 0, true },
+		{ 2, 100, NULL, 0, false } };
+	const struct arrival good = { 2, 100, "192.0.2.1:7", 0, false };
+	struct udp_batch *batch = udp_batch_new();
+	struct tunnel_datagram *datagrams;
+
+	(void)state;
+	assert_non_null(batch);
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.arrival_count = 3;
+	for (size_t i = 0; i < sizeof(unusable) / sizeof(*unusable); i++) {
+		kernel.arrivals[0] = kernel.arrivals[1] = kernel.arrivals[2] = good;
+		assert_int_equal(udp_receive(batch, V4, &datagrams), 6);
+		kernel.arrivals[1] = unusable[i];
+		assert_int_equal(udp_receive(batch, V4, &datagrams), 4);
+		for (uint16_t n = 0; n < 4; n++) {
+			const uint16_t number = n < 2 ? n : n + 2;
+
+			assert_int_equal(datagrams[n].len, 100);
+			assert_memory_equal(datagrams[n].data, &number, sizeof(number));
+		}
+	}
+	udp_batch_free(batch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +737,11 @@ int main(void)
 		cmocka_unit_test(bursts_behind),
 		cmocka_unit_test(many_destinations),
 		cmocka_unit_test(source_or_segments),
+		cmocka_unit_test(mixed_bursts),
+		cmocka_unit_test(ports_taken),
+		cmocka_unit_test(family_missing),
+		cmocka_unit_test(longest_messages),
+		cmocka_unit_test(unusable_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
