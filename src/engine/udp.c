@@ -15,7 +15,7 @@
 #include "core/tunnel.h"
 
 enum {
-	BATCH = 16, /* received at once; each may be many datagrams that the kernel merged */
+	BATCH = 8, /* received at once; each may be many datagrams that the kernel merged */
 	DATAGRAMS = BATCH * 128, /* newer kernels pass on as one message what was sent as 128 */
 	SENDS = 64,              /* sent at once */
 	SEGMENTS_MAX = 64,       /* UDP_MAX_SEGMENTS of older kernels */

@@ -26,7 +26,7 @@ enum {
 	AGAIN = 1024, /* bursts */
 	FIRST_PORT = 40000,
 	PORT_TRIES = 100,
-	RECEIVED_MAX = 16, /* messages at once */
+	RECEIVED_MAX = 8, /* messages at once */
 	SEGMENTS_MAX = 128,
 };
 
