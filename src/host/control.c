@@ -222,10 +222,12 @@ static bool reload_for_all(struct monitor *monitor)
 	}
 	if (!anybody)
 		return false;
+	service_reloading(monitor);
 	if (reload_run(monitor, &answer))
 		text_add(&answer, "result=ok\n");
 	else
 		text_add(&answer, "result=failed\n");
+	service_ready(monitor);
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		struct monitor_client *client = &monitor->clients[i];
 

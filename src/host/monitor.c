@@ -311,14 +311,22 @@ static int prepare(struct monitor *monitor)
 	return error;
 }
 
+static uint64_t next_due(const struct monitor *monitor)
+{
+	const uint64_t endpoints = endpoints_due(monitor), service = service_due(monitor);
+
+	return endpoints < service ? endpoints : service;
+}
+
 static void run(struct monitor *monitor)
 {
 	while (!monitor->stop_signals && monitor->engine) {
 		endpoints_work(monitor);
 		control_work(monitor);
+		service_work(monitor);
 		if (monitor->stop_signals || !monitor->engine)
 			break;
-		monitor_pump(monitor, endpoints_due(monitor));
+		monitor_pump(monitor, next_due(monitor));
 	}
 }
 
@@ -327,9 +335,11 @@ static int bring_up_and_run(struct monitor *monitor)
 	int error;
 
 	monitor->state = "starting";
+	service_status(monitor);
 	error = bringup_start(monitor);
 	if (!error) {
 		monitor->state = "running";
+		service_ready(monitor);
 		run(monitor);
 		if (!monitor->engine) {
 			char text[CHILD_STATUS_TEXT_SIZE];
@@ -342,6 +352,7 @@ static int bring_up_and_run(struct monitor *monitor)
 		error = 0;
 	}
 	monitor->state = "stopping";
+	service_stopping(monitor);
 	bringup_undo(monitor);
 	return error;
 }
@@ -359,10 +370,12 @@ int monitor_run(struct config *config)
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
 		monitor->clients[i].fd = -1;
 	monitor->since = time(NULL);
+	service_open(monitor);
 	error = prepare(monitor);
 	if (!error)
 		error = bring_up_and_run(monitor);
 	config = monitor->config; /* another one after a reload */
+	notify_close(&monitor->notify);
 	netlink_close(monitor->netlink);
 	if (monitor->signals >= 0)
 		close(monitor->signals);

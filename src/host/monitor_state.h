@@ -2,7 +2,7 @@
 /*
  * What the parts of the monitor share: monitor.c (the loop), bringup.c (the steps and their undo),
  * engine_link.c (the engine), endpoints.c (names and MTU), control.c (answers to `culvert status`
- * and `culvert reload`), reload.c.
+ * and `culvert reload`), reload.c, service.c (systemd).
  *
  * There is one loop, monitor_pump. It only moves bytes and notes what happened; whoever waits for
  * something (a hook's end, the engine's answer) pumps until it is noted, so that the engine is
@@ -21,6 +21,7 @@
 #include "host/config.h"
 #include "host/diff.h"
 #include "host/netlink.h"
+#include "host/notify.h"
 #include "host/resolve.h"
 #include "host/text.h"
 
@@ -28,6 +29,7 @@ enum {
 	MONITOR_CLIENTS_MAX = 8,
 	MONITOR_LOOKUPS_AT_ONCE = 8,
 	MONITOR_TEXT_SIZE = 256,
+	SERVICE_STATUS_SIZE = 2 * MONITOR_TEXT_SIZE,
 };
 
 #define MONITOR_NEVER UINT64_MAX
@@ -99,6 +101,10 @@ struct monitor {
 
 	struct monitor_lookup *lookups;
 	size_t lookup_count;
+
+	struct notify notify;
+	uint64_t watchdog_due;                    /* milliseconds */
+	char service_status[SERVICE_STATUS_SIZE]; /* as it was told last */
 };
 
 /* Logs an error and keeps it for status. */
@@ -150,6 +156,15 @@ void control_on_writable(struct monitor_client *client);
 void control_client_drop(struct monitor_client *client);
 /* Reads the file again for whoever asked, if anybody did. */
 void control_work(struct monitor *monitor);
+
+/* service.c. What the service manager is told, if there is one. */
+void service_open(struct monitor *monitor);
+void service_ready(struct monitor *monitor); /* after the start, and after a reload */
+void service_reloading(struct monitor *monitor);
+void service_stopping(struct monitor *monitor);
+void service_status(struct monitor *monitor); /* if it is another than before */
+void service_work(struct monitor *monitor);   /* what is due */
+uint64_t service_due(const struct monitor *monitor);
 
 /* reload.c. Problems go to *answer as lines "problem=..."; returns whether all is as the file says
  * now. */

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# As a service: ready when routes are there, the status line, reload, the watchdog, and none of it for hooks.
+. "$(dirname "$0")/lib.sh"
+need_culvert
+
+told() { grep -aqE -- "$1" "$tmp/manager"; }
+# Each datagram as a line; the lines within one are joined by a space.
+start_manager() {
+	background manager python3 -u -c '
+import socket, sys
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.bind(sys.argv[1])
+with open(sys.argv[2], "a") as out:
+    while True:
+        print(manager.recv(4096).decode().replace("\n", " "), file=out, flush=True)
+' "$tmp/notify" "$tmp/manager"
+	wait_for 10 "the manager listens" test -S "$tmp/notify"
+}
+
+# With systemd's variables in the environment; the watchdog's interval is 3 s.
+start_service() { # NS
+	: >"$tmp/manager"
+	background_in "$1" "culvert-$1" env NOTIFY_SOCKET="$tmp/notify" WATCHDOG_USEC=3000000 \
+		"$build/culvert" run "$(conf "$1")"
+}
+
+two_ends
+write_pair "Endpoint = $(endpoint_of b 4)" "Endpoint = $(endpoint_of a 4)"
+cp "$(conf a)" "$tmp/plain.conf"
+# The last step of the start shows what is there before it is over; hooks must not find the manager.
+sed -i "/^\[Interface\]/a PostUp = env >$tmp/environment; ip route show table all >$tmp/routes; sleep 1; : >$tmp/hook-ended" \
+	"$(conf a)"
+start_manager
+
+step "ready after the start's last step, and not before"
+start_service a
+wait_for 10 "the status of the start" told '^STATUS=starting'
+wait_for 10 "PostUp runs" test -s "$tmp/routes"
+! told READY=1 || fail "READY before PostUp has ended"
+wait_for 10 "READY" told '^READY=1'
+[ -e "$tmp/hook-ended" ] || fail "READY before PostUp has ended"
+grep -q "${inside4[b]}.*$(dev a)" "$tmp/routes" || fail "no route to b when PostUp ran"
+wait_for 5 "the status line" told "^STATUS=$(dev a) is up, MTU [0-9]+"
+! grep -q 'NOTIFY_SOCKET\|WATCHDOG' "$tmp/environment" || fail "hooks find the manager in their environment"
+start_culvert b "$(conf b)"
+wait_tunnel b
+pings a "${inside4[b]}" 20
+
+step "the watchdog is fed while the engine answers"
+alive() { [ "$(grep -c '^WATCHDOG=1' "$tmp/manager")" -ge "$1" ]; }
+wait_for 15 "three signs of life" alive 3
+engine=$(engine_pid a)
+kill -STOP "$engine"
+sleep 2 # an answer that was on its way
+count=$(grep -c '^WATCHDOG=1' "$tmp/manager")
+never_within 5 "a sign of life while the engine hangs" alive $((count + 1))
+kill -CONT "$engine"
+wait_for 15 "signs of life again" alive $((count + 1))
+pings a "${inside4[b]}"
+
+step "reload"
+: >"$tmp/manager"
+must "$build/culvert" reload "$(dev a)"
+wait_for 5 "RELOADING" told '^RELOADING=1 MONOTONIC_USEC=[0-9]+$'
+wait_for 5 "READY after it" told '^READY=1'
+expect_match "the order" '^RELOADING=1.*READY=1' "$(grep -a 'RELOADING\|READY' "$tmp/manager" | paste -sd ' ')"
+: >"$tmp/manager"
+echo 'Nonsense = 1' >>"$(conf a)"
+kill -HUP "${pid_of[culvert-a]}"
+wait_for 5 "READY after a reload that failed" told '^READY=1'
+pings a "${inside4[b]}"
+
+step "stopping"
+: >"$tmp/manager"
+stop_culvert a
+told '^STOPPING=1' || fail "STOPPING was not told"
+
+step "a start that fails says why"
+cp "$tmp/plain.conf" "$(conf a)"
+sed -i '/^\[Interface\]/a PreUp = exit 7' "$(conf a)"
+start_service a
+wait_for 10 "it ends" gone culvert-a
+! told READY=1 || fail "READY though the start failed"
+told 'STATUS=.*PreUp ended with status 7' || fail "no reason in the status: $(cat "$tmp/manager")"
+pass
