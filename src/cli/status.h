@@ -43,6 +43,9 @@ struct status {
 	const char *name;
 	const char *state; /* starting, running, stopping */
 	const char *device, *config, *mtu_why, *user, *last_error;
+	const char *dns_backend, *dns_error;
+	const char **dns_servers, **dns_domains;
+	size_t dns_server_count, dns_domain_count; /* no server: the file has no DNS */
 	uint64_t pid, engine_pid, since, mtu, listen_port, fwmark;
 	/* Lists of what is in use, or "none". */
 	const char *offload_device, *offload_sockets;

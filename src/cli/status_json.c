@@ -84,6 +84,31 @@ static void put_offload(FILE *to, const struct status *status)
 	fputs("}, ", to);
 }
 
+static void put_list(FILE *to, const char *key, const char *const *list, size_t count)
+{
+	fprintf(to, "\"%s\": [", key);
+	for (size_t i = 0; i < count; i++) {
+		fputs(i ? ", " : "", to);
+		put_text(to, list[i]);
+	}
+	fputs("]", to);
+}
+
+static void put_dns(FILE *to, const struct status *status)
+{
+	if (!status->dns_server_count) {
+		fputs("\"dns\": null, ", to);
+		return;
+	}
+	fputs("\"dns\": { ", to);
+	put_member(to, "backend", status->dns_backend);
+	put_member(to, "error", status->dns_error);
+	put_list(to, "servers", status->dns_servers, status->dns_server_count);
+	fputs(", ", to);
+	put_list(to, "domains", status->dns_domains, status->dns_domain_count);
+	fputs(" }, ", to);
+}
+
 static void put_peer(FILE *to, const struct status_peer *peer, uint64_t now)
 {
 	fputs("\n      { ", to);
@@ -105,12 +130,8 @@ static void put_peer(FILE *to, const struct status_peer *peer, uint64_t now)
 	put_number(to, "refused_sources", peer->refused_sources);
 	put_number(to, "dropped", peer->dropped);
 	put_number_or_null(to, "persistent_keepalive", peer->keepalive);
-	fputs("\"allowed_ips\": [", to);
-	for (size_t i = 0; i < peer->allowed_count; i++) {
-		fputs(i ? ", " : "", to);
-		put_text(to, peer->allowed_ips[i]);
-	}
-	fputs("] }", to);
+	put_list(to, "allowed_ips", peer->allowed_ips, peer->allowed_count);
+	fputs(" }", to);
 }
 
 static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
@@ -132,6 +153,7 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	put_offload(to, status);
 	fprintf(to, "\"shared_key\": %s, ", status->shared ? "true" : "false");
 	put_member(to, "last_error", status->last_error);
+	put_dns(to, status);
 	fputs("\"peers\": [", to);
 	for (size_t i = 0; i < status->peer_count; i++) {
 		fputs(i ? "," : "", to);

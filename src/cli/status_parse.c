@@ -34,6 +34,8 @@ static const struct field monitor_fields[] = {
 	TEXT("mtu_why", struct status, mtu_why),
 	TEXT("user", struct status, user),
 	TEXT("last_error", struct status, last_error),
+	TEXT("dns_backend", struct status, dns_backend),
+	TEXT("dns_error", struct status, dns_error),
 	NUMBER("pid", struct status, pid),
 	NUMBER("engine_pid", struct status, engine_pid),
 	NUMBER("since", struct status, since),
@@ -129,14 +131,14 @@ static int add_peer(struct status *status, const char *hex)
 	return 0;
 }
 
-static int add_allowed_ip(struct status_peer *peer, const char *prefix)
+static int add_to_list(const char ***list, size_t *count, const char *text)
 {
-	const char **list = grow(peer->allowed_ips, peer->allowed_count, sizeof(*list));
+	const char **larger = grow(*list, *count, sizeof(*larger));
 
-	if (!list)
+	if (!larger)
 		return -ENOMEM;
-	peer->allowed_ips = list;
-	list[peer->allowed_count++] = prefix;
+	*list = larger;
+	larger[(*count)++] = text;
 	return 0;
 }
 
@@ -158,7 +160,7 @@ static int take_engine_line(struct status *status, const char *key, char *value)
 		return 0;
 	}
 	if (!strcmp(key, "allowed_ip"))
-		return add_allowed_ip(peer, value);
+		return add_to_list(&peer->allowed_ips, &peer->allowed_count, value);
 	if (!strcmp(key, "persistent_keepalive_interval"))
 		peer->keepalive = (unsigned)strtoul(value, NULL, 10);
 	take_field(engine_peer_fields, peer, key, value);
@@ -191,25 +193,38 @@ static struct status_peer *find_peer(struct status *status, const char *public_k
 	return NULL;
 }
 
+static int take_monitor_line(struct status *status, const char *key, char *value)
+{
+	if (!strcmp(key, "dns_server"))
+		return add_to_list(&status->dns_servers, &status->dns_server_count, value);
+	if (!strcmp(key, "dns_domain"))
+		return add_to_list(&status->dns_domains, &status->dns_domain_count, value);
+	take_field(monitor_fields, status, key, value);
+	return 0;
+}
+
 int status_parse_monitor(struct status *status, char *answer)
 {
 	struct status_peer nobody = { 0 }, *peer = NULL;
 	char *key, *value;
+	int error = 0;
 
-	while (next_pair(&answer, &key, &value)) {
+	while (!error && next_pair(&answer, &key, &value)) {
 		if (!strcmp(key, "peer")) {
 			peer = find_peer(status, value);
 			/* One that somebody removed with `wg`, say. */
 			if (!peer)
 				peer = &nobody;
 		} else if (!peer) {
-			take_field(monitor_fields, status, key, value);
+			error = take_monitor_line(status, key, value);
 		} else if (!strcmp(key, "resolved")) {
 			peer->unresolved = !strcmp(value, "false");
 		} else {
 			take_field(monitor_peer_fields, peer, key, value);
 		}
 	}
+	if (error)
+		return error;
 	return status->name && status->state && status->device ? 0 : -EINVAL;
 }
 
@@ -218,6 +233,8 @@ void status_free(struct status *status)
 	for (size_t i = 0; i < status->peer_count; i++)
 		free(status->peers[i].allowed_ips);
 	free(status->peers);
+	free(status->dns_servers);
+	free(status->dns_domains);
 	*status = (struct status){ 0 };
 }
 
@@ -247,7 +264,7 @@ const char *status_state_name(enum status_state state)
 
 bool status_is_degraded(const struct status *status, uint64_t now)
 {
-	if (!status->engine_answered || strcmp(status->state, "running"))
+	if (!status->engine_answered || strcmp(status->state, "running") || status->dns_error)
 		return true;
 	for (size_t i = 0; i < status->peer_count; i++) {
 		const struct status_peer *peer = &status->peers[i];

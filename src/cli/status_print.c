@@ -199,6 +199,18 @@ static void add_offload(struct text *text, const struct status *status)
 	add_words(text, status->offload_sockets);
 }
 
+static void add_dns(struct text *line, const struct status *status)
+{
+	for (size_t i = 0; i < status->dns_server_count; i++)
+		text_add(line, "%s %s", i ? "," : "  DNS:", status->dns_servers[i]);
+	for (size_t i = 0; i < status->dns_domain_count; i++)
+		text_add(line, "%s %s", i ? "," : "; domains", status->dns_domains[i]);
+	if (status->dns_backend)
+		text_add(line, " (%s)", status->dns_backend);
+	if (status->dns_error)
+		text_add(line, "; not in effect: %s", status->dns_error);
+}
+
 static void print_header(FILE *to, const struct status *status, uint64_t now)
 {
 	time_t since_time = (time_t)status->since;
@@ -222,6 +234,9 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 			status->mtu_why ? status->mtu_why : "");
 	print_line(to, &line);
 	add_offload(&line, status);
+	print_line(to, &line);
+	if (status->dns_server_count)
+		add_dns(&line, status);
 	print_line(to, &line);
 	if (status->last_error)
 		text_add(&line, "  last error: %s", status->last_error);

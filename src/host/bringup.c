@@ -17,6 +17,7 @@
 #include "engine/log.h"
 #include "engine/tun.h"
 #include "host/child.h"
+#include "host/dns_step.h"
 #include "host/hooks.h"
 #include "host/host_id.h"
 #include "host/monitor_state.h"
@@ -388,6 +389,7 @@ static const struct step {
 	void (*down)(struct monitor *monitor); /* NULL: another step's undo does it */
 } steps[] = {
 	{ up_sockets, down_sockets },
+	{ dns_step_clean, NULL },
 	{ NULL, down_post_down },
 	{ up_tun, down_tun },
 	{ up_engine, engine_stop }, /* before PreUp, which may call `wg` and wait for its answer */
@@ -396,6 +398,7 @@ static const struct step {
 	{ up_addresses, down_addresses },
 	{ up_mtu, down_mtu },
 	{ up_link, down_link },
+	{ dns_step_up, dns_step_down },
 	{ up_routes, down_routes },
 	{ up_post_up, down_pre_down },
 };

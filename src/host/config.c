@@ -616,6 +616,8 @@ void config_free(struct config *config)
 	free(config->peers);
 	free(config->addresses.items);
 	free(config->user);
+	strings_free(&config->dns.servers);
+	strings_free(&config->dns.domains);
 	strings_free(&config->pre_up);
 	strings_free(&config->post_up);
 	strings_free(&config->pre_down);

@@ -50,6 +50,11 @@ struct config_strings {
 	size_t count;
 };
 
+struct config_dns {
+	struct config_strings servers; /* IPv4 or IPv6 addresses, perhaps with %scope */
+	struct config_strings domains; /* search domains; with a '~' first only to route by */
+};
+
 struct config_endpoint {
 	char *host;   /* an IPv4 or IPv6 address (no brackets, perhaps %scope) or a name; NULL: no
 			 endpoint */
@@ -81,6 +86,7 @@ struct config {
 	struct config_key private_key; /* exactly one of these two is given */
 	struct config_key shared_key;  /* then there is exactly one peer, with a cipher */
 	struct config_prefixes addresses;
+	struct config_dns dns;
 	bool listen_port_given;
 	uint16_t listen_port; /* 0: any */
 	uint32_t fwmark;      /* 0: off */

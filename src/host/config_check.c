@@ -331,4 +331,5 @@ void config_check(struct config_parser *parser)
 	check_allowed_ips(parser);
 	check_addresses(parser);
 	check_mtu(parser);
+	config_check_dns(parser);
 }

@@ -456,6 +456,8 @@ static const struct config_row rows[] = {
 	[ROW_DEVICE] = INTERFACE(
 		"Device", parse_device, device, 0, NULL, "1 to 15 letters, digits and _ = + . -"),
 	[ROW_MTU] = INTERFACE("MTU", parse_mtu, mtu, 0, NULL, "a number from 576 to 65535"),
+	[ROW_DNS] = INTERFACE("DNS", config_parse_dns, dns, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY,
+		NULL, "addresses of name servers and search domains"),
 	[ROW_PUBLIC_KEY] = PEER("PublicKey", parse_key, public_key, 0, "pubkey", KEY_HELP),
 	[ROW_PRESHARED_KEY] =
 		PEER("PresharedKey", parse_key, preshared_key, CONFIG_SECRET, "genpsk", KEY_HELP),
@@ -481,9 +483,6 @@ static const struct config_row rows[] = {
 		HOOK_HELP),
 	INTERFACE("PostDown", parse_hook, post_down, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
 		HOOK_HELP),
-	INTERFACE("DNS", parse_later, path, CONFIG_LATER | CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY,
-		" (a PostUp command can set the resolver)",
-		"addresses of name servers and search domains"),
 	INTERFACE("SaveConfig", parse_later_switch, path, CONFIG_LATER, "false\0true",
 		"'true' or 'false'"),
 	INTERFACE("KillSwitch", parse_later_switch, path, CONFIG_LATER, "no\0yes", "'yes' or 'no'"),

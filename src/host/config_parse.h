@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the parts of the configuration reader share: config.c (lines), config_keys.c and
- * config_address.c (values), config_check.c (the whole).
+ * What the parts of the configuration reader share: config.c (lines), config_keys.c,
+ * config_address.c and config_dns.c (values), config_check.c (the whole).
  */
 #ifndef HOST_CONFIG_PARSE_H
 #define HOST_CONFIG_PARSE_H
@@ -19,6 +19,7 @@ enum config_row_index {
 	ROW_SHARED_KEY_FILE,
 	ROW_DEVICE,
 	ROW_MTU,
+	ROW_DNS,
 	ROW_PUBLIC_KEY,
 	ROW_PRESHARED_KEY,
 	ROW_PRESHARED_KEY_FILE,
@@ -93,6 +94,11 @@ void config_parse_endpoint(
 /* For messages. */
 enum { CONFIG_PREFIX_TEXT_SIZE = 52 };
 void config_prefix_text(char text[CONFIG_PREFIX_TEXT_SIZE], const struct config_prefix *prefix);
+
+/* config_dns.c */
+void config_parse_dns(
+	struct config_parser *parser, const struct config_row *row, void *field, char *value);
+void config_check_dns(struct config_parser *parser);
 
 /* config_check.c */
 void config_check(struct config_parser *parser);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine/log.h"
+#include "host/dns_file.h"
 #include "host/monitor.h"
 #include "host/monitor_state.h"
 
@@ -133,6 +134,27 @@ static void add_peer(
 		add_line(out, "resolve_error", lookup->error);
 }
 
+/* What the file wants, and how it is done, if it is. */
+static void add_dns(const struct monitor *monitor, struct text *out)
+{
+	const struct config_dns *dns = &monitor->config->dns;
+	const char *resolv_conf = dns_host_places.resolv_conf;
+	char why[MONITOR_TEXT_SIZE];
+
+	if (!dns->servers.count)
+		return;
+	add_line(out, "dns_backend", dns_backend_name(monitor->dns.backend));
+	for (size_t i = 0; i < dns->servers.count; i++)
+		add_line(out, "dns_server", dns->servers.items[i]);
+	for (size_t i = 0; i < dns->domains.count; i++)
+		add_line(out, "dns_domain", dns->domains.items[i]);
+	snprintf(why, sizeof(why), "%s", monitor->dns.why);
+	if (monitor->dns.backend == DNS_FILE &&
+		!dns_file_is_set(resolv_conf, monitor->config->name))
+		snprintf(why, sizeof(why), "another program has written %s", resolv_conf);
+	add_line(out, "dns_error", why);
+}
+
 static void answer_status(const struct monitor *monitor, struct text *out)
 {
 	const struct config *config = monitor->config;
@@ -146,6 +168,7 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	add_line(out, "mtu_why", monitor->mtu_why);
 	add_line(out, "user", monitor->user);
 	add_line(out, "last_error", monitor->last_error);
+	add_dns(monitor, out);
 	for (size_t i = 0; i < config->peer_count; i++)
 		add_peer(monitor, out, &config->peers[i]);
 }

@@ -53,10 +53,9 @@ bool hooks_passes_variable(const char *assignment)
 	return true;
 }
 
-/* In the child, so the array is never freed. */
-static char **build_environment(void)
+char **hooks_environment(void)
 {
-	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	static char path[] = "PATH=" HOOKS_PATH;
 	size_t count = 0, kept = 0;
 	char **kept_variables;
 
@@ -85,7 +84,7 @@ int hooks_start(const char *command, pid_t *pid)
 		*pid = child;
 		return 0;
 	}
-	environment = build_environment();
+	environment = hooks_environment();
 	if (environment)
 		execle("/bin/sh", "sh", "-c", command, (char *)NULL, environment);
 	_exit(127);

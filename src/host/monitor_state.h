@@ -20,6 +20,7 @@
 #include "core/endpoint.h"
 #include "host/config.h"
 #include "host/diff.h"
+#include "host/dns.h"
 #include "host/netlink.h"
 #include "host/notify.h"
 #include "host/resolve.h"
@@ -61,6 +62,11 @@ struct monitor_client {
 	struct text in, out;
 };
 
+struct monitor_dns {
+	enum dns_backend backend; /* by which the configuration's DNS is set now */
+	char why[DNS_WHY_SIZE];   /* it is not, although it should be; empty otherwise */
+};
+
 struct monitor {
 	struct config *config;
 	const char *state; /* "starting", "running", "stopping" */
@@ -95,6 +101,8 @@ struct monitor {
 	int engine_status;
 	int engine_control, engine_requests;
 	struct text engine_out, engine_in; /* hold secrets */
+
+	struct monitor_dns dns;
 
 	pid_t hook; /* 0: none is running */
 	int hook_status;

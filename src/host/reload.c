@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/log.h"
+#include "host/dns_step.h"
 #include "host/monitor_state.h"
 
 static void add_problem(struct text *answer, int priority, const char *problem)
@@ -162,6 +163,10 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 	if (endpoints_plan(monitor, old)) {
 		add_problem(answer, LOG_ERR, "out of memory: endpoint names are not looked up");
 		endpoints_free(monitor);
+		good = false;
+	}
+	if (dns_step_change(monitor, old)) {
+		text_add(answer, "problem=DNS is not set: %s\n", monitor->dns.why);
 		good = false;
 	}
 	config_free(old);

@@ -146,6 +146,8 @@ static void every_key_reaches_its_field(void **state)
 		"Table = 4242\nUser = _culvert\nDevice = vpn0\nPreUp = a\nPostUp = b %i; c && d\n"
 		"PostUp = e 'f' \"g\"\nPreDown = h\nPostDown = i ; j\nSaveConfig = false\n"
 		"KillSwitch = no\nMode = tun\nOffload = UDP\n"
+		"DNS = 10.9.0.2, fd09::2,corp.example ~lab.example\nDNS = 10.9.0.2 fe80::1%eth0 "
+		"~.\n"
 		"[Peer]\nPublicKey = " PUBLIC_1 "\nPresharedKey = " KEY_2 "\nName = Zo\xc3\xab's \n"
 		"AllowedIPs = 10.0.0.0/8, 192.0.2.1,::/1\nAllowedIPs = 2001:db8::1\nAllowedIPs =\n"
 		"Endpoint = vpn.example.net:51820\nPersistentKeepalive = 25\n"
@@ -175,19 +177,25 @@ static void every_key_reaches_its_field(void **state)
 	assert_string_equal(config->post_up.items[1], "e 'f' \"g\"");
 	assert_string_equal(config->pre_down.items[0], "h");
 	assert_string_equal(config->post_down.items[0], "i ; j");
+	assert_int_equal(config->dns.servers.count, 3);
+	assert_string_equal(config->dns.servers.items[1], "fd09::2");
+	assert_string_equal(config->dns.servers.items[2], "fe80::1%eth0");
+	assert_int_equal(config->dns.domains.count, 3);
+	assert_string_equal(config->dns.domains.items[0], "corp.example");
+	assert_string_equal(config->dns.domains.items[2], "~.");
 
 	assert_int_equal(config->peer_count, 2);
 	const struct config_peer *peer = &config->peers[0];
 	key_is(&peer->public_key, PUBLIC_1);
 	key_is(&peer->preshared_key, KEY_2);
 	assert_string_equal(peer->name, "Zo\xc3\xab's");
-	assert_int_equal(peer->line, 20);
+	assert_int_equal(peer->line, 22);
 	assert_int_equal(peer->allowed_ips.count, 4);
 	prefix_is(&peer->allowed_ips.items[0], "10.0.0.0", 8);
 	prefix_is(&peer->allowed_ips.items[1], "192.0.2.1", 32);
 	prefix_is(&peer->allowed_ips.items[2], "::", 1);
 	prefix_is(&peer->allowed_ips.items[3], "2001:db8::1", 128);
-	assert_int_equal(peer->allowed_ips.items[3].line, 25);
+	assert_int_equal(peer->allowed_ips.items[3].line, 27);
 	assert_string_equal(peer->endpoint.host, "vpn.example.net");
 	assert_string_equal(peer->endpoint.port, "51820");
 	assert_int_equal(peer->persistent_keepalive, 25);
@@ -308,6 +316,7 @@ static void warnings_do_not_stop(void **state)
 	assert_int_equal(config->peers[0].allowed_ips.count, 2);
 	assert_problem(INTERFACE "Address = 10.0.0.1/8, 10.0.0.1/8\n", 3, true, "given before");
 	assert_int_equal(config->addresses.count, 1);
+	assert_problem(INTERFACE "DNS = corp.example\n", 3, true, "no name server");
 }
 
 static void a_cipher_that_is_not_here(void **state)

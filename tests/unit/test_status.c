@@ -36,6 +36,7 @@ static const char monitor_answer[] =
 	"name=office\nstate=running\npid=11\nengine_pid=12\ndevice=wg0\nconfig=/etc/culvert/"
 	"office.conf\n"
 	"since=996400\nmtu=1420\nmtu_why=1500 of device eth0, less 80\nuser=nobody\nnew=x\n"
+	"dns_backend=resolvconf\ndns_server=10.9.0.2\ndns_server=fd09::2\ndns_domain=corp.example\n"
 	"peer=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nendpoint_name=gone:1\n"
 	"peer=" BASE64 "\nendpoint_name=b.example:7\nresolved=true\n\n";
 
@@ -72,6 +73,11 @@ static void test_parse(void **state)
 	assert_int_equal(status->listen_port, 51820);
 	assert_int_equal(status->since, 996400);
 	assert_null(status->last_error);
+	assert_string_equal(status->dns_backend, "resolvconf");
+	assert_null(status->dns_error);
+	assert_int_equal(status->dns_server_count, 2);
+	assert_string_equal(status->dns_servers[1], "fd09::2");
+	assert_int_equal(status->dns_domain_count, 1);
 	assert_int_equal(status->peer_count, 1);
 	peer = status->peers;
 	assert_string_equal(peer->public_key, BASE64);
@@ -198,7 +204,8 @@ static void test_person(void **state)
 {
 	static const char *const expected[] = { "office: up since ", "(1 h 0 min)", "device wg0",
 		"port 51820", "mark 0x10", "MTU 1420: 1500 of device eth0, less 80",
-		"  offload: device tcp+udp, sockets send\n", "  B\"\\ü??  ",
+		"  offload: device tcp+udp, sockets send\n",
+		"  DNS: 10.9.0.2, fd09::2; domains corp.example (resolvconf)\n", "  B\"\\ü??  ",
 		"  b.example:7 (192.0.2.1:7)  ", "  10 s ago  ", "  aegis-128l  ",
 		"  12.1 KiB / 777 B  ", "6 dropped, 3 replays, 5 refused",
 		"10.0.0.0/8, fd00::/64, 10.1.0.0/16 and 1 more\n" };
@@ -228,6 +235,8 @@ static void test_json(void **state)
 		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [", "\"name\": \"office\"",
 		"\"since\": 996400", "\"last_error\": null", "\"fwmark\": 16",
 		"\"offload\": {\"device\": [\"tcp\",\"udp\"], \"sockets\": [\"send\"]}, ",
+		"\"dns\": { \"backend\": \"resolvconf\", \"error\": null, "
+		"\"servers\": [\"10.9.0.2\", \"fd09::2\"], \"domains\": [\"corp.example\"] }, ",
 		"\"name\": \"B\\\"\\\\ü\\u0001\\ufffd\"", "\"last_handshake\": 999990",
 		"\"state\": \"up\"", "\"rx_bytes\": 12345", "\"persistent_keepalive\": 25",
 		"\"allowed_ips\": [\"10.0.0.0/8\", \"fd00::/64\", \"10.1.0.0/16\", \"10.2.0.0/16\"]"
@@ -277,6 +286,31 @@ static void test_offload(void **state)
 	drop(&answers);
 }
 
+static void test_dns(void **state)
+{
+	const char *servers[] = { "10.9.0.2" };
+	struct status status = {
+		.name = "office", .state = "running", .device = "wg0", .engine_answered = true
+	};
+	char *text = print(&status, true);
+
+	(void)state;
+	assert_non_null(strstr(text, "\"dns\": null, "));
+	free(text);
+	assert_false(status_is_degraded(&status, NOW));
+	status.dns_servers = servers;
+	status.dns_server_count = 1;
+	status.dns_error = "no helper";
+	assert_true(status_is_degraded(&status, NOW));
+	text = print(&status, true);
+	assert_non_null(strstr(text, "\"dns\": { \"backend\": null, \"error\": \"no helper\", "
+				     "\"servers\": [\"10.9.0.2\"], \"domains\": [] }, "));
+	free(text);
+	text = print(&status, false);
+	assert_non_null(strstr(text, "  DNS: 10.9.0.2; not in effect: no helper\n"));
+	free(text);
+}
+
 static void test_characters(void **state)
 {
 	static const struct {
@@ -316,6 +350,7 @@ int main(void)
 		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_offload),
+		cmocka_unit_test(test_dns),
 		cmocka_unit_test(test_characters),
 	};
 

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/* DNS as steps of a tunnel's life: host/dns.h run from the monitor's loop. */
+#include "host/dns_step.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "engine/log.h"
+#include "host/helper.h"
+#include "host/monitor_state.h"
+
+enum { KILL_GRACE = 1000 }; /* milliseconds until a killed process is gone */
+
+static void end_helper(struct monitor *monitor)
+{
+	const uint64_t until = monitor_now() + KILL_GRACE;
+
+	if (monitor->hook)
+		kill(-monitor->hook, SIGKILL);
+	while (monitor->hook && monitor_now() < until)
+		monitor_pump(monitor, until);
+}
+
+/* Takes the place of a hook, of which none runs at this time. Being told to stop ends it. */
+static bool run(void *context, const char *const *arguments, const char *input, char *why)
+{
+	struct monitor *monitor = context;
+	const unsigned stops = monitor->stop_signals;
+	const uint64_t until = monitor_now() + HELPER_TIMEOUT;
+	int error = helper_start(arguments, input, &monitor->hook);
+
+	if (error)
+		monitor->hook = 0;
+	while (monitor->hook && monitor->stop_signals == stops && monitor_now() < until)
+		monitor_pump(monitor, until);
+	if (monitor->hook)
+		error = monitor->stop_signals == stops ? -ETIMEDOUT : -EINTR;
+	end_helper(monitor);
+	return helper_succeeded(arguments[0], error, monitor->hook_status, why, DNS_WHY_SIZE);
+}
+
+static void undo(struct monitor *monitor)
+{
+	const struct dns_runner runner = { run, monitor };
+	char why[DNS_WHY_SIZE];
+	const bool good = dns_undo_left_over(&dns_host_places, monitor->config->name, &runner, why);
+
+	if (!good)
+		log_line(LOG_WARNING, "DNS is not put back: %s", why);
+	else if (*why)
+		log_line(LOG_NOTICE, "DNS: %s", why);
+}
+
+int dns_step_clean(struct monitor *monitor)
+{
+	undo(monitor);
+	return 0;
+}
+
+static int set(struct monitor *monitor)
+{
+	const struct dns_settings settings = dns_settings_from(monitor->config);
+	const struct dns_runner runner = { run, monitor };
+	struct monitor_dns *dns = &monitor->dns;
+
+	if (dns->backend == DNS_NONE)
+		dns->backend = dns_choose(&dns_host_places, dns->why);
+	if (dns->backend == DNS_NONE ||
+		!dns_set(&dns_host_places, dns->backend, &settings, &runner, dns->why)) {
+		dns->backend = DNS_NONE;
+		log_line(
+			LOG_WARNING, "DNS is not set, names are looked up as before: %s", dns->why);
+		return -EIO;
+	}
+	*dns->why = 0;
+	log_line(LOG_INFO, "DNS is set by %s: %s names are looked up through the tunnel",
+		dns_backend_name(dns->backend),
+		dns->backend == DNS_RESOLVED && !settings.everything ? "its domains\'" : "all");
+	return 0;
+}
+
+int dns_step_up(struct monitor *monitor)
+{
+	if (monitor->config->dns.servers.count)
+		set(monitor);
+	return 0;
+}
+
+void dns_step_down(struct monitor *monitor)
+{
+	if (monitor->dns.backend != DNS_NONE)
+		undo(monitor);
+	monitor->dns = (struct monitor_dns){ 0 };
+}
+
+int dns_step_change(struct monitor *monitor, const struct config *old)
+{
+	const struct dns_settings before = dns_settings_from(old);
+	const struct dns_settings now = dns_settings_from(monitor->config);
+
+	if (!now.dns->servers.count)
+		dns_step_down(monitor);
+	else if (monitor->dns.backend == DNS_NONE || !dns_settings_same(&before, &now))
+		return set(monitor);
+	return 0;
+}

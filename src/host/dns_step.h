@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/* DNS as steps of a tunnel's life: host/dns.h run from the monitor's loop. */
+#ifndef HOST_DNS_STEP_H
+#define HOST_DNS_STEP_H
+
+struct config;
+struct monitor;
+
+/* What a monitor of this tunnel that was killed has left behind is put back, before any name is
+ * looked up. 0: a failure is logged. */
+int dns_step_clean(struct monitor *monitor);
+
+/* Once the link is up. 0: the tunnel runs without, a failure is logged and kept in monitor->dns. */
+int dns_step_up(struct monitor *monitor);
+void dns_step_down(struct monitor *monitor);
+
+/* After a reload, monitor->config being the new one: 0, or -EIO and monitor->dns says why. */
+int dns_step_change(struct monitor *monitor, const struct config *old);
+
+#endif
