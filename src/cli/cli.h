@@ -20,6 +20,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_reload(int argc, char **argv);
+int cli_strip(int argc, char **argv);
 int cli_genkey(int argc, char **argv);
 int cli_pubkey(int argc, char **argv);
 int cli_genpsk(int argc, char **argv);

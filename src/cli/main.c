@@ -31,6 +31,7 @@ static const struct command {
 	{ "check", cli_check, "say everything that is wrong with a tunnel's file" },
 	{ "status", cli_status, "show how the running tunnels do" },
 	{ "reload", cli_reload, "have a running tunnel read its file again" },
+	{ "strip", cli_strip, "print what the stock wg setconf takes of a tunnel's file" },
 	{ "genkey", cli_genkey, "make a private key" },
 	{ "pubkey", cli_pubkey, "a private key's public key" },
 	{ "genpsk", cli_genpsk, "make a secret for two ends to share" },
