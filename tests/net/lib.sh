@@ -302,6 +302,25 @@ start_culvert() {
 	background_in "$1" "culvert-$1" "$build/culvert" run "$2"
 }
 
+# own_host: for tests of what a tunnel does to /etc, directories that take the place of this machine's /etc and /run,
+# and of its PATH. All end with the process: they lie in the mount namespace that ip netns exec has made.
+own_host() {
+	host_etc=$tmp/etc host_run=$tmp/run host_bin=$tmp/bin
+	mkdir -p "$host_etc" "$host_run/culvert" "$host_run/wireguard" "$host_bin" /run/culvert "$run_dir"
+	cp /etc/passwd /etc/group /etc/nsswitch.conf "$host_etc"
+	printf '127.0.0.1 localhost\n' >"$host_etc/hosts"
+}
+
+# start_on_own_host NS FILE [COMMAND]: as start_culvert, there; the command is run first.
+# shellcheck disable=SC2016 # the inner shell expands it
+start_on_own_host() {
+	: >>"$tmp/culvert-$1.log"
+	background_in "$1" "culvert-$1" /bin/sh -c '
+		mount --bind /run/culvert "$1/culvert" && mount --bind "$2" "$1/wireguard" &&
+		mount --bind "$3" /etc && mount --rbind "$1" /run && eval "$4" && PATH=$5 && shift 5 && exec "$@"' \
+		sh "$host_run" "$(readlink -f "$run_dir")" "$host_etc" "${3:-true}" "$host_bin" "$build/culvert" run "$2"
+}
+
 conf() { printf '%s/%s.conf' "$tmp" "$(dev "$1")"; }
 
 # write_conf NS INTERFACE-LINES PEER-LINES...: NS.conf, with this end's addresses and port; each argument from the
