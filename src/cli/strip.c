@@ -103,16 +103,26 @@ static void warn_of_ciphers(const struct config *config)
 				config->path, config->peers[i].line);
 }
 
+/* By way of <(culvert strip ...) wg does not learn that we failed, and would take nothing at all
+ * for a tunnel without peers. A line that it does not know makes it refuse. */
+static int fail(void)
+{
+	puts("culvert strip has failed");
+	return CLI_FAILED;
+}
+
 static int strip(const struct config *config)
 {
 	struct text text = { 0 };
 	const char *why;
-	int status = CLI_FAILED;
+	int status;
 
 	if (strip_config(config, &text, &why)) {
 		fprintf(stderr, "culvert strip: %s: %s\n", config->path, why);
+		status = fail();
 	} else if (text.failed) {
 		fprintf(stderr, "culvert strip: %s\n", strerror(ENOMEM));
+		status = fail();
 	} else {
 		warn_of_ciphers(config);
 		status = write_all(&text);
@@ -136,7 +146,7 @@ int cli_strip(int argc, char **argv)
 		fprintf(stderr, "culvert strip: %s\n", strerror(ENOMEM));
 	config_problems_print(&problems, stderr);
 	config_problems_free(&problems);
-	status = config ? strip(config) : CLI_FAILED;
+	status = config ? strip(config) : fail();
 	config_free(config);
 	return status;
 }

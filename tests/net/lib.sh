@@ -15,8 +15,9 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$(cd "${CULVERT_BUILD:-$top/build-tests/gcc}" 2>/dev/null && pwd) || build=$top/build-tests/gcc
 tools=${CULVERT_TEST_TOOLS:-$build/tests/net}
 test_name=$(basename "$0" .sh)
-# Control sockets live in a directory that all network namespaces share: names are unique by our pid.
-prefix=cv$(printf '%x' $$)
+# Control sockets live in a directory that all network namespaces share: names are unique by our pid, and of one length, so
+# that none is the beginning of another.
+prefix=cv$(printf '%06x' $$)
 run_dir=/var/run/wireguard
 tmp=
 declare -A pid_of=() outside4=([a]=192.0.2.1 [b]=192.0.2.2) outside6=([a]=2001:db8::1 [b]=2001:db8::2)
