@@ -79,6 +79,7 @@ static int ask_tunnel(const char *path, struct asked *asked)
 	/* Before there is one, nobody would answer. */
 	if (!error && first.engine_pid)
 		ask_engine(asked, first.device);
+	status_free(&first);
 	text_free(&copy);
 	if (!error)
 		error = status_parse_monitor(&asked->status, asked->monitor.bytes);

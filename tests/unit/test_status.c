@@ -235,7 +235,7 @@ static void test_json(void **state)
 		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [", "\"name\": \"office\"",
 		"\"since\": 996400", "\"last_error\": null", "\"fwmark\": 16",
 		"\"offload\": {\"device\": [\"tcp\",\"udp\"], \"sockets\": [\"send\"]}, ",
-		"\"dns\": { \"backend\": \"resolvconf\", \"error\": null, "
+		"\"dns\": { \"backend\": \"resolvconf\", \"error\": null, ",
 		"\"servers\": [\"10.9.0.2\", \"fd09::2\"], \"domains\": [\"corp.example\"] }, ",
 		"\"name\": \"B\\\"\\\\ü\\u0001\\ufffd\"", "\"last_handshake\": 999990",
 		"\"state\": \"up\"", "\"rx_bytes\": 12345", "\"persistent_keepalive\": 25",
