@@ -9,10 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/dns_file.h"
@@ -254,6 +257,29 @@ static void killed_in_between(void **state)
 	assert_text(path, ORIGINAL);
 }
 
+/* A process that does nothing but set and restore is killed after a while, 100 times. */
+static void killed_at_any_time(void **state)
+{
+	(void)state;
+	write_text(path, ORIGINAL);
+	for (unsigned i = 0; i < 100; i++) {
+		const struct timespec pause = { .tv_nsec = 1000 * (long)(100 + 37 * i) };
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		while (!pid) {
+			dns_file_set(path, "office", i % 2 ? LINES : OTHER_LINES);
+			dns_file_restore(path, "office");
+		}
+		nanosleep(&pause, NULL);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		assert_int_equal(dns_file_restore(path, "office"), 0);
+		assert_text(path, ORIGINAL);
+		assert_files(1);
+	}
+}
+
 /* As a write over a mount point that was killed before the old rest was cut off. */
 static void killed_while_writing_over(void **state)
 {
@@ -358,6 +384,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_others_wrote_into_ours_is_kept, empty_directory),
 		cmocka_unit_test_teardown(others_removed_it, empty_directory),
 		cmocka_unit_test_teardown(killed_in_between, empty_directory),
+		cmocka_unit_test_teardown(killed_at_any_time, empty_directory),
 		cmocka_unit_test_teardown(killed_while_writing_over, empty_directory),
 		cmocka_unit_test_teardown(two_tunnels, empty_directory),
 		cmocka_unit_test_teardown(two_tunnels_and_no_original, empty_directory),
