@@ -78,6 +78,8 @@ bool helper_succeeded(const char *path, int error, int wait_status, char *why, s
 
 	if (error == -ETIMEDOUT) {
 		snprintf(why, why_size, "%s did not end within %d s", path, HELPER_TIMEOUT / 1000);
+	} else if (error == -EINTR) {
+		snprintf(why, why_size, "%s was ended, as culvert was told to stop", path);
 	} else if (error) {
 		snprintf(why, why_size, "%s cannot be run: %s", path, strerror(-error));
 	} else if (wait_status) {

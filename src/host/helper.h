@@ -20,8 +20,8 @@ int helper_start(const char *const *arguments, const char *input, pid_t *pid);
 /* A program that takes longer is ended. Milliseconds. */
 enum { HELPER_TIMEOUT = 15000 };
 
-/* Whether a program succeeded (error: -errno of helper_start, -ETIMEDOUT; else its wait status
- * counts); if not, why says what happened to it. */
+/* Whether a program succeeded (error: -errno of helper_start, -ETIMEDOUT, -EINTR; else its wait
+ * status counts); if not, why says what happened to it. */
 bool helper_succeeded(const char *path, int error, int wait_status, char *why, size_t why_size);
 
 /* Starts a program and waits for it. As helper_succeeded. */

@@ -187,6 +187,7 @@ fake resolvconf '[ "$1" != -a ] || exec sleep 60'
 start "DNS = 10.9.0.2"
 wait_for 5 "resolvconf is called" grep -q -- -a "$calls"
 stop_culvert a
+has_logged a "resolvconf was ended" || fail "nothing in the log"
 no_traces "after a resolvconf that hangs"
 
 step "systemd-resolved: the domains' names through the tunnel, or all of them"
