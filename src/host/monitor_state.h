@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the parts of the monitor share: monitor.c (the loop), bringup.c (the steps and their undo),
- * engine_link.c (the engine), endpoints.c (names and MTU), control.c (answers to `culvert status`
- * and `culvert reload`), reload.c.
+ * engine_link.c (the engine), endpoints.c (names and MTU), routing.c (rules and kill switch),
+ * control.c (answers to `culvert status` and `culvert reload`), reload.c.
  *
  * There is one loop, monitor_pump. It only moves bytes and notes what happened; whoever waits for
  * something (a hook's end, the engine's answer) pumps until it is noted, so that the engine is
@@ -22,6 +22,7 @@
 #include "host/diff.h"
 #include "host/netlink.h"
 #include "host/resolve.h"
+#include "host/routing.h"
 #include "host/text.h"
 
 enum {
@@ -99,6 +100,8 @@ struct monitor {
 
 	struct monitor_lookup *lookups;
 	size_t lookup_count;
+
+	struct routing routing;
 };
 
 /* Logs an error and keeps it for status. */
