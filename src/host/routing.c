@@ -100,13 +100,57 @@ static int apply_now(struct monitor *monitor)
  * restores marks. A read-only /proc (in a container) is not a reason to do without a tunnel. */
 static void set_valid_mark(struct monitor *monitor)
 {
-	int error = 0;
+	int error = sysctl_turn_on(monitor->routing.state_path, SYSCTL_SRC_VALID_MARK);
 
-	if (monitor->routing.policy.ipv4)
-		error = sysctl_turn_on(monitor->routing.state_path, SYSCTL_SRC_VALID_MARK);
 	if (error)
 		log_line(LOG_WARNING, "cannot set net.ipv4.conf.all.src_valid_mark to 1: %s",
 			strerror(-error));
+}
+
+/* Whether a device drops what comes from an address to which unmarked packets would not leave by
+ * it: a full tunnel's peers. */
+static bool filters_strictly(const char *device)
+{
+	char key[IF_NAMESIZE + 32];
+	int all = 0, own = 0;
+
+	snprintf(key, sizeof(key), "net/ipv4/conf/%s/rp_filter", device);
+	return !sysctl_read("net/ipv4/conf/all/rp_filter", &all) && !sysctl_read(key, &own) &&
+	       (all > own ? all : own) == 1;
+}
+
+/* Where a strict filter is on, a tunnel without a word of what is wrong would be no help. */
+static void warn_of_filters(struct monitor *monitor)
+{
+	char device[IF_NAMESIZE];
+	struct netlink_route route;
+	struct endpoint *endpoints;
+	size_t count;
+
+	endpoints = known_endpoints(monitor, monitor->config, &count);
+	for (size_t i = 0; endpoints && i < count; i++) {
+		if (endpoints[i].any.sa_family != AF_INET ||
+			netlink_route_get(monitor->netlink, &endpoints[i].any,
+				monitor->config->fwmark, &route) ||
+			!if_indextoname(route.interface, device) || !filters_strictly(device))
+			continue;
+		log_line(LOG_WARNING,
+			"the strict filter of %s drops what peers answer, unless a firewall "
+			"restores marks: sysctl -w net.ipv4.conf.%s.rp_filter=2 makes it a loose "
+			"one",
+			device, device);
+		break;
+	}
+	free(endpoints);
+}
+
+/* What packets that go by rules need besides. */
+static void prepare_ipv4(struct monitor *monitor)
+{
+	if (!monitor->routing.policy.ipv4)
+		return;
+	set_valid_mark(monitor);
+	warn_of_filters(monitor);
 }
 
 int routing_up_switch(struct monitor *monitor)
@@ -148,7 +192,7 @@ void routing_down_switch(struct monitor *monitor)
 int routing_up_rules(struct monitor *monitor)
 {
 	monitor->routing.rules_wanted = true;
-	set_valid_mark(monitor);
+	prepare_ipv4(monitor);
 	return apply_now(monitor);
 }
 
@@ -213,7 +257,7 @@ void routing_on_endpoint(struct monitor *monitor, const struct endpoint *endpoin
 		monitor->config->fwmark = policy->mark = with.mark;
 		policy->ipv4 = policy->ipv4 || with.ipv4;
 		policy->ipv6 = policy->ipv6 || with.ipv6;
-		set_valid_mark(monitor);
+		prepare_ipv4(monitor);
 		apply_now(monitor);
 		move_routes(monitor);
 	}
@@ -297,9 +341,8 @@ int routing_change(
 	struct routing *routing = &monitor->routing;
 
 	routing->policy = *policy;
-	if (routing->policy.ipv4)
-		set_valid_mark(monitor);
-	else
+	prepare_ipv4(monitor);
+	if (!policy->ipv4)
 		undo_walk(routing->state_path, put_back_sysctl, monitor);
 	return apply(monitor, config, !routing->paused_until);
 }

@@ -36,7 +36,7 @@ static int open_key(const char *key, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static int read_key(const char *key, int *value)
+int sysctl_read(const char *key, int *value)
 {
 	char text[16] = "";
 	int fd = open_key(key, O_RDONLY), error = 0;
@@ -120,7 +120,7 @@ static bool noted(const char *key, const char *except, int *before)
 static int turn_on(const char *state_path, const char *key)
 {
 	char line[LINE_SIZE];
-	int now, before, error = read_key(key, &now);
+	int now, before, error = sysctl_read(key, &now);
 
 	if (error)
 		return error;
@@ -160,7 +160,7 @@ int sysctl_put_back(const char *state_path, const char *value)
 		return turn;
 	error = sscanf(value, "%95s %d %llu", key, &before, &namespace) == 3 ? 0 : -EINVAL;
 	if (!error && namespace == own_namespace() && !noted(key, state_path, &other) &&
-		!read_key(key, &now) && now == 1)
+		!sysctl_read(key, &now) && now == 1)
 		error = write_key(key, before);
 	if (!error || error == -EINVAL)
 		error = undo_remove(state_path, SYSCTL_WHAT, value);

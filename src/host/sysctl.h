@@ -13,6 +13,9 @@
 /* The key as a path below /proc/sys. */
 #define SYSCTL_SRC_VALID_MARK "net/ipv4/conf/all/src_valid_mark"
 
+/* 0 and *value, or -errno. */
+int sysctl_read(const char *key, int *value);
+
 /* Makes it 1. 0, also if it was; -errno and it is as before (-EROFS: /proc is read-only). */
 int sysctl_turn_on(const char *state_path, const char *key);
 

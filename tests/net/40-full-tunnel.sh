@@ -206,6 +206,17 @@ wait_for 10 "culvert gives up: the table has a default route" gone culvert-a
 expect_host_state a "$taken" "after a start whose route is taken"
 must ip -n "$prefix-a" route del default dev wan table 16962
 
+step "a strict filter of the outer device is named"
+must ns a sysctl -qw net.ipv4.conf.wan.rp_filter=1
+start_up "0.0.0.0/0"
+has_logged a "net.ipv4.conf.wan.rp_filter=2" || fail "there is no warning of the filter"
+! ping_once a "$far4" || fail "the filter lets everything pass: the warning is wrong"
+must ns a sysctl -qw net.ipv4.conf.wan.rp_filter=2
+pings a "$far4" 15
+stop_culvert a
+must ns a sysctl -qw net.ipv4.conf.wan.rp_filter=0
+expect_host_state a "$before" "after a strict filter"
+
 step "/proc is read-only: a warning, no more"
 write_conf a "PrivateKeyFile = a.key" \
 	"PublicKey = $(public b)\nAllowedIPs = 0.0.0.0/0\nEndpoint = $(endpoint_of b 4)"
