@@ -74,7 +74,8 @@ stop_background open
 
 step "closed before the tunnel is there"
 write_a "0.0.0.0/0, ::/0"
-must ns a "$build/culvert" block "$(conf a)"
+# With no more than the unit for it has.
+must ns a setpriv --no-new-privs --bounding-set -all,+net_admin,+dac_read_search --inh-caps -all "$build/culvert" block "$(conf a)"
 expect_closed "by culvert block"
 pings a "${outside4[m_a]}"
 pings a "${outside6[m_a]}"
