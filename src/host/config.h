@@ -88,8 +88,8 @@ struct config {
 	enum config_table table;
 	uint32_t table_number; /* with CONFIG_TABLE_NUMBER, not 0 */
 	enum fastpath_choice offload;
-	bool kill_switch;      /* then there are AllowedIPs, and the table is not off */
-	char *user; /* NULL: the built-in choice. Whether it exists is not checked here */
+	bool kill_switch; /* then there are AllowedIPs, and the table is not off */
+	char *user;       /* NULL: the built-in choice. Whether it exists is not checked here */
 	struct config_strings pre_up, post_up, pre_down,
 		post_down;         /* for /bin/sh, %i still in them */
 	struct config_peer *peers; /* in the file's order */

@@ -79,7 +79,7 @@ struct change {
 	struct undo_lines there;
 	char **wanted_sorted, **there_sorted;
 	struct undo_lines after; /* what the file has in the end */
-	bool file_has_more; /* than was there: what is about to be added */
+	bool file_has_more;      /* than was there: what is about to be added */
 	char *complaint;
 	int error; /* the first */
 };

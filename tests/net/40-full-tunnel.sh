@@ -125,6 +125,16 @@ expect_match "a rule like ours that somebody else made" 31821 "$(ip -n "$prefix-
 must ip -n "$prefix-a" rule del priority 31821
 expect_host_state a "$before" "after rules and routes that others removed"
 
+step "a pause"
+start_up "0.0.0.0/0, ::/0"
+must ns a "$build/culvert" pause "$tun" 2
+expect_way "$far4" wan
+expect_way "$far6" wan
+pings a "$far4"
+back() { [ "$(way "$far4")$(way "$far6")" = "$tun$tun" ]; }
+wait_for 5 "the pause ends" back
+stop_and_compare "a pause"
+
 step "reload: from a split tunnel to a full one and back"
 start_up "${inside4[b]}/32, ${inside6[b]}/128"
 split=$(host_state a)
