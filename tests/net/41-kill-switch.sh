@@ -155,7 +155,13 @@ open || fail "the pause does not open"
 wait_for 5 "the pause ends by itself" through
 refuses "how many seconds" ns a "$build/culvert" pause "$tun" 86401
 refuses "not running" ns a "$build/culvert" pause "${tun}x" 1
-[ "$(ls /run/culvert/*.sock)" != "/run/culvert/$tun.sock" ] || must ns a "$build/culvert" pause 0
+refuses "name one" ns a "$build/culvert" pause 1
+mkdir "$tmp/only"
+touch "$tmp/only/$tun.sock"
+alone="mount --bind /run/culvert/$tun.sock $tmp/only/$tun.sock && mount --rbind $tmp/only /run/culvert"
+must ns a unshare -m sh -c "$alone && exec $build/culvert pause 30"
+open || fail "the pause of the only tunnel does not open"
+must ns a unshare -m sh -c "$alone && exec $build/culvert pause 0"
 
 step "told to stop, it opens"
 stop_culvert a
