@@ -46,9 +46,12 @@ struct status {
 	const char *dns_backend, *dns_error;
 	const char **dns_servers, **dns_domains;
 	size_t dns_server_count, dns_domain_count; /* no server: the file has no DNS */
+	const char *routing;     /* what goes by rules */
+	const char *kill_switch; /* off, on, paused */
 	uint64_t pid, engine_pid, since, mtu, listen_port, fwmark;
 	/* Lists of what is in use, or "none". */
 	const char *offload_device, *offload_sockets;
+	uint64_t paused; /* seconds that are left of a pause, 0: none */
 	bool shared;
 	bool engine_answered;
 	struct status_peer *peers;

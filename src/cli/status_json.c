@@ -152,6 +152,9 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	put_number_or_null(to, "fwmark", status->fwmark);
 	put_offload(to, status);
 	fprintf(to, "\"shared_key\": %s, ", status->shared ? "true" : "false");
+	put_member(to, "routing", status->routing);
+	put_member(to, "kill_switch", status->kill_switch);
+	put_number_or_null(to, "paused", status->paused);
 	put_member(to, "last_error", status->last_error);
 	put_dns(to, status);
 	fputs("\"peers\": [", to);

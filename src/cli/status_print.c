@@ -211,6 +211,24 @@ static void add_dns(struct text *line, const struct status *status)
 		text_add(line, "; not in effect: %s", status->dns_error);
 }
 
+/* Only where there is something to say: most tunnels have neither. */
+static void print_routing(FILE *to, const struct status *status)
+{
+	struct text line = { 0 };
+
+	if (status->routing)
+		text_add(&line, "  routing: %s", status->routing);
+	print_line(to, &line);
+	if (status->kill_switch && strcmp(status->kill_switch, "off"))
+		text_add(&line, "  kill switch: %s", status->kill_switch);
+	print_line(to, &line);
+	if (status->paused) {
+		text_add(&line, "  paused: traffic passes the tunnel by for another ");
+		add_age(&line, status->paused);
+	}
+	print_line(to, &line);
+}
+
 static void print_header(FILE *to, const struct status *status, uint64_t now)
 {
 	time_t since_time = (time_t)status->since;
@@ -235,6 +253,7 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 	print_line(to, &line);
 	add_offload(&line, status);
 	print_line(to, &line);
+	print_routing(to, status);
 	if (status->dns_server_count)
 		add_dns(&line, status);
 	print_line(to, &line);

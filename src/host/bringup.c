@@ -219,6 +219,9 @@ static int up_keys(struct monitor *monitor)
 {
 	int error = diff_make(NULL, monitor->config, &monitor->installed);
 
+	if (!error)
+		routing_place(&monitor->routing.policy, monitor->config,
+			&monitor->installed.routes_added);
 	if (!error && monitor->config->shared_key.given)
 		error = tell_host_id(monitor);
 	if (!error)
@@ -391,6 +394,7 @@ static const struct step {
 	{ up_sockets, down_sockets },
 	{ dns_step_clean, NULL },
 	{ NULL, down_post_down },
+	{ routing_up_switch, routing_down_switch },
 	{ up_tun, down_tun },
 	{ up_engine, engine_stop }, /* before PreUp, which may call `wg` and wait for its answer */
 	{ up_pre_up, NULL },
@@ -399,6 +403,7 @@ static const struct step {
 	{ up_mtu, down_mtu },
 	{ up_link, down_link },
 	{ dns_step_up, dns_step_down },
+	{ routing_up_rules, routing_down_rules },
 	{ up_routes, down_routes },
 	{ up_post_up, down_pre_down },
 };

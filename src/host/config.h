@@ -74,7 +74,7 @@ struct config_peer {
 };
 
 enum config_table {
-	CONFIG_TABLE_AUTO = 0, /* main; never with a /0 in AllowedIPs */
+	CONFIG_TABLE_AUTO = 0, /* main, or one of its own: host/policy.h */
 	CONFIG_TABLE_OFF,
 	CONFIG_TABLE_NUMBER,
 };
@@ -94,7 +94,8 @@ struct config {
 	enum config_table table;
 	uint32_t table_number; /* with CONFIG_TABLE_NUMBER, not 0 */
 	enum fastpath_choice offload;
-	char *user; /* NULL: the built-in choice. Whether it exists is not checked here */
+	bool kill_switch; /* then there are AllowedIPs, and the table is not off */
+	char *user;       /* NULL: the built-in choice. Whether it exists is not checked here */
 	struct config_strings pre_up, post_up, pre_down,
 		post_down;         /* for /bin/sh, %i still in them */
 	struct config_peer *peers; /* in the file's order */

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <linux/rtnetlink.h>
+
+#include "host/policy.h"
 
 enum { MTU_IPV6_MIN = 1280 };
 
@@ -248,25 +251,38 @@ static void check_allowed_ips(struct config_parser *parser)
 	free(claims);
 }
 
-static void check_default_routes(struct config_parser *parser)
+/* A full tunnel's mark is the number of its table, too. */
+static void check_mark(struct config_parser *parser)
 {
 	const struct config *config = parser->config;
+	struct policy policy;
 
-	if (config->table != CONFIG_TABLE_AUTO)
+	if (config->fwmark < RT_TABLE_DEFAULT || config->fwmark > RT_TABLE_LOCAL)
 		return;
-	for (size_t i = 0; i < config->peer_count; i++) {
-		const struct config_prefixes *list = &config->peers[i].allowed_ips;
+	if (policy_make_from_file(&policy, config))
+		parser->out_of_memory = true;
+	else if (policy.ipv4 || policy.ipv6)
+		config_error(parser, line_of(parser, ROW_FWMARK),
+			"FwMark = %u: a full tunnel takes this for its table's number, too, and "
+			"this table is the system's: choose another number, or remove the line",
+			config->fwmark);
+}
 
-		for (size_t j = 0; j < list->count; j++)
-			if (list->items[j].length == 0)
-				config_error(parser, list->items[j].line,
-					"AllowedIPs: %s with Table = auto needs policy routing, "
-					"which is "
-					"not supported by this version of culvert: set Table = off "
-					"or a "
-					"table's number, or use narrower prefixes",
-					list->items[j].family == AF_INET ? "0.0.0.0/0" : "::/0");
-	}
+static void check_kill_switch(struct config_parser *parser)
+{
+	const struct config *config = parser->config;
+	const unsigned line = line_of(parser, ROW_KILL_SWITCH);
+
+	if (!config->kill_switch)
+		return;
+	if (config->table == CONFIG_TABLE_OFF)
+		config_error(parser, line,
+			"KillSwitch = yes blocks routes, and Table = off makes none: remove one of "
+			"them");
+	else if (!claims_collect(config, NULL))
+		config_error(parser, line,
+			"KillSwitch = yes has nothing to block without AllowedIPs: add what is "
+			"reached through the tunnel alone, or remove the line");
 }
 
 static void check_addresses(struct config_parser *parser)
@@ -327,7 +343,8 @@ void config_check(struct config_parser *parser)
 	for (size_t i = 0; i < config->peer_count; i++)
 		check_not_both(
 			parser, &parser->lines[1 + i], ROW_PRESHARED_KEY, ROW_PRESHARED_KEY_FILE);
-	check_default_routes(parser);
+	check_mark(parser);
+	check_kill_switch(parser);
 	check_allowed_ips(parser);
 	check_addresses(parser);
 	check_mtu(parser);

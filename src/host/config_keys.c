@@ -128,6 +128,15 @@ static void parse_offload(
 		config_bad_value(parser, row, value);
 }
 
+static void parse_yes_no(
+	struct config_parser *parser, const struct config_row *row, void *field, char *value)
+{
+	if (!strcasecmp(value, "yes"))
+		*(bool *)field = true;
+	else if (strcasecmp(value, "no"))
+		config_bad_value(parser, row, value);
+}
+
 /* An option that this version knows and does not do. detail: what to do instead. */
 static void parse_later(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value)
@@ -458,6 +467,10 @@ static const struct config_row rows[] = {
 	[ROW_MTU] = INTERFACE("MTU", parse_mtu, mtu, 0, NULL, "a number from 576 to 65535"),
 	[ROW_DNS] = INTERFACE("DNS", config_parse_dns, dns, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY,
 		NULL, "addresses of name servers and search domains"),
+	[ROW_FWMARK] = INTERFACE("FwMark", parse_fwmark, fwmark, 0, NULL,
+		"'off' or a number of 32 bits, decimal or after 0x"),
+	[ROW_KILL_SWITCH] =
+		INTERFACE("KillSwitch", parse_yes_no, kill_switch, 0, NULL, "'yes' or 'no'"),
 	[ROW_PUBLIC_KEY] = PEER("PublicKey", parse_key, public_key, 0, "pubkey", KEY_HELP),
 	[ROW_PRESHARED_KEY] =
 		PEER("PresharedKey", parse_key, preshared_key, CONFIG_SECRET, "genpsk", KEY_HELP),
@@ -469,8 +482,6 @@ static const struct config_row rows[] = {
 		"addresses of this host with their prefix, as in 10.9.0.1/24, fd00::1/64"),
 	INTERFACE("ListenPort", parse_listen_port, listen_port, 0, NULL,
 		"a number from 0 (any) to 65535"),
-	INTERFACE("FwMark", parse_fwmark, fwmark, 0, NULL,
-		"'off' or a number of 32 bits, decimal or after 0x"),
 	INTERFACE("Table", parse_table, table, 0, NULL,
 		"'auto', 'off' or the number of a routing table"),
 	INTERFACE("User", parse_user, user, 0, NULL, "the name of a user of this system"),
@@ -485,7 +496,6 @@ static const struct config_row rows[] = {
 		HOOK_HELP),
 	INTERFACE("SaveConfig", parse_later_switch, path, CONFIG_LATER, "false\0true",
 		"'true' or 'false'"),
-	INTERFACE("KillSwitch", parse_later_switch, path, CONFIG_LATER, "no\0yes", "'yes' or 'no'"),
 	INTERFACE("Mode", parse_later_switch, path, CONFIG_LATER, "tun\0tap", "'tun' or 'tap'"),
 	INTERFACE("Metrics", parse_later, path, CONFIG_LATER, "", "where to serve metrics"),
 

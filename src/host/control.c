@@ -169,6 +169,7 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	add_line(out, "user", monitor->user);
 	add_line(out, "last_error", monitor->last_error);
 	add_dns(monitor, out);
+	routing_status(monitor, out);
 	for (size_t i = 0; i < config->peer_count; i++)
 		add_peer(monitor, out, &config->peers[i]);
 }
@@ -182,16 +183,31 @@ static void finish_answer(struct monitor_client *client)
 		control_client_drop(client);
 }
 
+/* The number of seconds in "pause SECONDS". */
+static bool is_pause(const char *request, unsigned *seconds)
+{
+	char end;
+
+	return sscanf(request, "pause %5u%c", seconds, &end) == 2 && end == '\n' &&
+	       *seconds <= CONTROL_PAUSE_MAX;
+}
+
 static void take_request(struct monitor *monitor, struct monitor_client *client)
 {
+	unsigned seconds;
+	const bool pause = is_pause(client->in.bytes, &seconds);
+
 	if (!strcmp(client->in.bytes, "status\n")) {
 		answer_status(monitor, &client->out);
-	} else if (strcmp(client->in.bytes, "reload\n")) {
-		text_add(&client->out, "problem=requests are: status, reload\nresult=failed\n");
+	} else if (!pause && strcmp(client->in.bytes, "reload\n")) {
+		text_add(&client->out,
+			"problem=requests are: status, reload, pause SECONDS\nresult=failed\n");
 	} else if (strcmp(monitor->state, "running")) {
 		text_add(&client->out,
 			"problem=the tunnel is %s: try again when it is up\nresult=failed\n",
 			monitor->state);
+	} else if (pause) {
+		routing_pause(monitor, seconds, &client->out);
 	} else {
 		client->state = CLIENT_WAITING;
 		return;

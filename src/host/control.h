@@ -2,14 +2,15 @@
 /*
  * Asking a running tunnel's monitor, at MONITOR_RUN_DIRECTORY/NAME.sock.
  *
- * One request a connection: a line, "status" or "reload". The answer is lines KEY=VALUE and a blank
- * one. status: name, state (starting, running, stopping), pid, engine_pid (0: none), device,
- * config, since (Unix time), mtu (0: not set yet), mtu_why, user, last_error; with DNS
- * in the file dns_backend (host/dns.h; not told: it is not set), dns_server and dns_domain (any
- * number) and dns_error; then for each peer of
- * the file peer (its public key, base64) and, with an endpoint in the file, endpoint_name
- * (HOST:PORT), resolved (true or false) and resolve_error. What is empty is not told. reload:
- * problem (any number), warning (any number), result (ok or failed).
+ * One request a connection: a line, "status", "reload" or "pause SECONDS". The answer is lines
+ * KEY=VALUE and a blank one. status: name, state (starting, running, stopping), pid, engine_pid (0:
+ * none), device, config, since (Unix time), mtu (0: not set yet), mtu_why, user, last_error,
+ * routing (what goes by rules), kill_switch (off, on or paused), paused (seconds that are left);
+ * with DNS in the file dns_backend (host/dns.h; not told: it is not set), dns_server and dns_domain
+ * (any number) and dns_error; then for each peer of the file peer (its public key, base64) and,
+ * with an endpoint in the file, endpoint_name (HOST:PORT), resolved (true or false) and
+ * resolve_error. What is empty is not told. reload: problem (any number), warning (any number),
+ * result (ok or failed). pause: problem, result.
  */
 #ifndef HOST_CONTROL_H
 #define HOST_CONTROL_H
@@ -18,7 +19,8 @@
 
 enum {
 	CONTROL_ANSWER_MAX = 64 << 20,
-	CONTROL_TIMEOUT = 5, /* seconds for an answer to status */
+	CONTROL_PAUSE_MAX = 86400, /* seconds */
+	CONTROL_TIMEOUT = 5,       /* seconds for an answer to status */
 	CONTROL_RELOAD_TIMEOUT =
 		60, /* and to reload, where the engine is asked and names of hosts are not */
 };

@@ -163,6 +163,7 @@ static void lookup_finish(struct monitor *monitor, struct monitor_lookup *lookup
 		return;
 	}
 	lookup->endpoint = result.addresses[0];
+	routing_on_endpoint(monitor, &lookup->endpoint);
 	if (tell_engine(monitor, lookup)) {
 		lookup->endpoint = (struct endpoint){ 0 };
 		lookup_failed(lookup, "the engine did not take it");

@@ -3,23 +3,20 @@
 #include "host/monitor.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/log.h"
 #include "engine/requests.h"
 #include "host/child.h"
+#include "host/lock.h"
 #include "host/monitor_state.h"
 
 void monitor_error(struct monitor *monitor, const char *format, ...)
@@ -103,9 +100,10 @@ enum source {
 	SOURCE_LISTENER,
 	SOURCE_CLIENT,
 	SOURCE_LOOKUP,
+	SOURCE_ROUTING,
 };
 
-enum { POLLS_MAX = 4 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
+enum { POLLS_MAX = 5 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
 
 struct poll_set {
 	struct pollfd polls[POLLS_MAX];
@@ -140,6 +138,7 @@ static void watch_all(const struct monitor *monitor, struct poll_set *set)
 	watch(set, monitor->engine_control, monitor->engine_out.len ? POLLIN | POLLOUT : POLLIN,
 		SOURCE_ENGINE, 0);
 	watch(set, monitor->listener, POLLIN, SOURCE_LISTENER, 0);
+	watch(set, monitor->routing.watch, POLLIN, SOURCE_ROUTING, 0);
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		const struct monitor_client *client = &monitor->clients[i];
 
@@ -188,6 +187,9 @@ static void dispatch(struct monitor *monitor, const struct poll_set *set, nfds_t
 		break;
 	case SOURCE_LOOKUP:
 		monitor->lookups[set->owners[i].index].ready = true;
+		break;
+	case SOURCE_ROUTING:
+		routing_on_news(monitor);
 		break;
 	}
 }
@@ -245,33 +247,19 @@ static int take_signals(struct monitor *monitor)
 	return monitor->signals < 0 ? -errno : 0;
 }
 
-/* The lock ends with the process, however that ends. Its file stays: removing it would race with
- * the next process to take it. */
 static int take_lock(struct monitor *monitor)
 {
-	char path[sizeof(MONITOR_RUN_DIRECTORY) + NAME_MAX + 16];
-	const mode_t mask = umask(022); /* anybody may see which tunnels there are */
-	int error = mkdir(MONITOR_RUN_DIRECTORY, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	const char *name = monitor->config->name;
+	int error = lock_take(name, &monitor->lock);
 
-	umask(mask);
-	if (error) {
-		monitor_error(
-			monitor, "cannot make " MONITOR_RUN_DIRECTORY ": %s", strerror(-error));
-		return error;
-	}
-	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.lock", monitor->config->name);
-	monitor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (monitor->lock < 0 || flock(monitor->lock, LOCK_EX | LOCK_NB) < 0) {
-		error = -errno;
-		if (error == -EWOULDBLOCK)
-			monitor_error(monitor,
-				"%s is running already (culvert status %s); stop that one first",
-				monitor->config->name, monitor->config->name);
-		else
-			monitor_error(monitor, "cannot lock %s: %s", path, strerror(-error));
-		return error;
-	}
-	return 0;
+	if (error == -EWOULDBLOCK)
+		monitor_error(monitor,
+			"%s is running already (culvert status %s); stop that one first", name,
+			name);
+	else if (error)
+		monitor_error(monitor, "cannot lock " MONITOR_RUN_DIRECTORY "/%s.lock: %s", name,
+			strerror(-error));
+	return error;
 }
 
 static int find_user(struct monitor *monitor)
@@ -313,15 +301,20 @@ static int prepare(struct monitor *monitor)
 
 static uint64_t next_due(const struct monitor *monitor)
 {
-	const uint64_t endpoints = endpoints_due(monitor), service = service_due(monitor);
+	const uint64_t dues[] = { endpoints_due(monitor), routing_due(monitor),
+		service_due(monitor) };
+	uint64_t first = MONITOR_NEVER;
 
-	return endpoints < service ? endpoints : service;
+	for (size_t i = 0; i < sizeof(dues) / sizeof(*dues); i++)
+		first = dues[i] < first ? dues[i] : first;
+	return first;
 }
 
 static void run(struct monitor *monitor)
 {
 	while (!monitor->stop_signals && monitor->engine) {
 		endpoints_work(monitor);
+		routing_work(monitor);
 		control_work(monitor);
 		service_work(monitor);
 		if (monitor->stop_signals || !monitor->engine)
@@ -367,6 +360,7 @@ int monitor_run(struct config *config)
 	monitor->config = config;
 	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
+	monitor->routing.watch = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
 		monitor->clients[i].fd = -1;
 	monitor->since = time(NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the parts of the monitor share: monitor.c (the loop), bringup.c (the steps and their undo),
- * engine_link.c (the engine), endpoints.c (names and MTU), control.c (answers to `culvert status`
- * and `culvert reload`), reload.c, service.c (systemd).
+ * engine_link.c (the engine), endpoints.c (names and MTU), routing.c (rules and kill switch),
+ * control.c (answers to `culvert status` and `culvert reload`), reload.c, service.c (systemd).
  *
  * There is one loop, monitor_pump. It only moves bytes and notes what happened; whoever waits for
  * something (a hook's end, the engine's answer) pumps until it is noted, so that the engine is
@@ -24,6 +24,7 @@
 #include "host/netlink.h"
 #include "host/notify.h"
 #include "host/resolve.h"
+#include "host/routing.h"
 #include "host/text.h"
 
 enum {
@@ -113,6 +114,7 @@ struct monitor {
 	struct notify notify;
 	uint64_t watchdog_due;                    /* milliseconds */
 	char service_status[SERVICE_STATUS_SIZE]; /* as it was told last */
+	struct routing routing;
 };
 
 /* Logs an error and keeps it for status. */

@@ -42,6 +42,33 @@ int netlink_route_add(
 int netlink_route_delete(
 	struct netlink *netlink, unsigned interface, uint32_t table, struct netlink_prefix prefix);
 
+/* The same without a way: what would take it is refused with "unreachable". Of the largest metric,
+ * so that any other route to the prefix counts as long as there is one. */
+int netlink_unreachable_add(struct netlink *netlink, uint32_t table, struct netlink_prefix prefix);
+int netlink_unreachable_delete(
+	struct netlink *netlink, uint32_t table, struct netlink_prefix prefix);
+
+/* Packets whose mark is not `mark` in the bits of mask look for their way in a table. */
+struct netlink_rule {
+	int family;
+	uint32_t priority; /* smaller ones are asked first; the main table's has 32766 */
+	uint32_t mark, mask;
+	uint32_t table;
+	bool skip_default; /* a default route that is found there does not count */
+};
+
+/* -EEXIST: there is the same already; -EAFNOSUPPORT: the kernel does not have the family. */
+int netlink_rule_add(struct netlink *netlink, const struct netlink_rule *rule);
+int netlink_rule_delete(struct netlink *netlink, const struct netlink_rule *rule);
+
+/* A descriptor that becomes readable when rules or routes change (close it). 0 and *fd, or -errno.
+ */
+int netlink_watch_open(int *fd);
+
+/* Reads all that has come. Whether a rule was removed, or a route of one of the two tables; or
+ * whether news were lost. */
+bool netlink_watch_read(int fd, uint32_t table, uint32_t other_table);
+
 /* Where a route leads. */
 struct netlink_route {
 	unsigned interface;

@@ -55,6 +55,8 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 	if (error)
 		return NULL;
 	refusal = diff_refusal(monitor->config, config);
+	if (!refusal)
+		refusal = routing_refusal(monitor, config);
 	if (refusal) {
 		add_problem(answer, LOG_ERR, refusal);
 		config_free(config);
@@ -148,12 +150,15 @@ static bool change_addresses_and_routes(
 }
 
 /* From here on the new configuration is the one that counts, whatever the host says. */
-static bool change_host(struct monitor *monitor, struct config *config, const struct diff *diff,
-	struct diff *whole, struct text *answer)
+static bool change_host(struct monitor *monitor, struct config *config, const struct policy *policy,
+	const struct diff *diff, struct diff *whole, struct text *answer)
 {
 	struct config *old = monitor->config;
-	bool good = change_addresses_and_routes(monitor, diff, whole, answer);
+	bool good = !routing_change(monitor, policy, config);
 
+	if (!good)
+		text_add(answer, "problem=%s\n", monitor->last_error);
+	good &= change_addresses_and_routes(monitor, diff, whole, answer);
 	monitor->config = config;
 	diff_free(&monitor->installed);
 	monitor->installed = *whole;
@@ -184,16 +189,21 @@ bool reload_run(struct monitor *monitor, struct text *answer)
 {
 	struct config *config = load(monitor, answer);
 	struct diff diff = { 0 }, whole = { 0 }, host = { 0 };
+	struct policy policy;
 	char text[MONITOR_TEXT_SIZE];
 	bool good = false;
 	int error;
 
 	if (!config)
 		return false;
-	error = diff_make(monitor->config, config, &diff);
+	error = routing_plan(monitor, config, &policy);
+	if (!error)
+		error = diff_make(monitor->config, config, &diff);
 	if (!error)
 		error = diff_make(NULL, config, &whole);
 	text_free(&whole.set);
+	if (!error)
+		routing_place(&policy, config, &whole.routes_added);
 	if (!error)
 		error = diff_host(&monitor->installed, &whole, &host);
 	if (!error && diff.set.len)
@@ -205,7 +215,7 @@ bool reload_run(struct monitor *monitor, struct text *answer)
 		add_problem(answer, LOG_ERR, text);
 		config_free(config);
 	} else {
-		good = change_host(monitor, config, &host, &whole, answer);
+		good = change_host(monitor, config, &policy, &host, &whole, answer);
 	}
 	diff_free(&diff);
 	diff_free(&whole);

@@ -68,4 +68,16 @@ pings b fd00:9:2::1
 pings a 10.9.2.2
 must ns b ping -n -c 2 -i 0.2 -W 2 192.168.1.1
 stop_both
+
+step "road-warrior, with everything through the hub"
+sed -i '/^AllowedIPs/d; s/^# \(AllowedIPs\|KillSwitch\) = /\1 = /' "$(conf b)"
+before=$(host_state b)
+start_both
+pings b 10.9.2.1
+pings b fd00:9:2::1
+must ns b ping -n -c 2 -i 0.2 -W 2 192.168.1.1
+expect_equal "the way to anywhere" "$(dev b)" "$(ip -n "$prefix-b" -j route get 203.0.113.7 | jq -r '.[0].dev')"
+expect_equal "the kill switch" on "$(status_of b .kill_switch)"
+stop_both
+expect_host_state b "$before" "after a full tunnel"
 pass

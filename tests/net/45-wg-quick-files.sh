@@ -146,4 +146,8 @@ step "a provider's file, for some networks"
 provider_file "203.0.113.0/24, 2001:db8:77::/48,10.9.0.0/24, fd09::/64"
 must "$build/culvert" check "$(conf a)"
 run_provider_file "after a provider's file"
+
+step "a provider's file, for everything"
+provider_file "0.0.0.0/0, ::/0"
+run_provider_file "after a provider's file for everything"
 pass

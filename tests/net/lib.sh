@@ -219,6 +219,20 @@ two_ends_with_middle() {
 	address m to_b 198.51.100.254/24 2001:db8:b::fe/64
 }
 
+# far_side: after two_ends_with_middle: a place behind b that a reaches by its default routes, as it reaches b.
+far4=203.0.113.7 far6=2001:db8:f::7
+far_side() {
+	local family
+	for family in 4 6; do
+		local -n outside=outside$family far=far$family
+		must ip -n "$prefix-a" -"$family" route add default via "${outside[m_a]}"
+		must ip -n "$prefix-b" -"$family" route add default via "${outside[m_b]}"
+		must ip -n "$prefix-m" -"$family" route add "$far" via "${outside[b]}"
+	done
+	must ns m sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	address b lo "$far4/32" "$far6/128"
+}
+
 # ---- daemons
 
 # background NAME COMMAND...: runs it in a process group of its own; output goes to NAME.log.

@@ -145,7 +145,7 @@ static void every_key_reaches_its_field(void **state)
 		"Address = 2001:db8::9\nListenPort = 51820\nFwMark = 0xCA6c\nMTU = 1420\n"
 		"Table = 4242\nUser = _culvert\nDevice = vpn0\nPreUp = a\nPostUp = b %i; c && d\n"
 		"PostUp = e 'f' \"g\"\nPreDown = h\nPostDown = i ; j\nSaveConfig = false\n"
-		"KillSwitch = no\nMode = tun\nOffload = UDP\n"
+		"KillSwitch = yes\nMode = tun\nOffload = UDP\n"
 		"DNS = 10.9.0.2, fd09::2,corp.example ~lab.example\nDNS = 10.9.0.2 fe80::1%eth0 "
 		"~.\n"
 		"[Peer]\nPublicKey = " PUBLIC_1 "\nPresharedKey = " KEY_2 "\nName = Zo\xc3\xab's \n"
@@ -169,6 +169,7 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(config->mtu, 1420);
 	assert_int_equal(config->table, CONFIG_TABLE_NUMBER);
 	assert_int_equal(config->table_number, 4242);
+	assert_true(config->kill_switch);
 	assert_string_equal(config->user, "_culvert");
 	assert_int_equal(config->offload, FASTPATH_UDP);
 	assert_int_equal(config->pre_up.count, 1);
@@ -219,6 +220,7 @@ static void what_is_left_out_has_its_default(void **state)
 	assert_int_equal(config->fwmark, 0);
 	assert_int_equal(config->mtu, 0);
 	assert_int_equal(config->table, CONFIG_TABLE_AUTO);
+	assert_false(config->kill_switch);
 	assert_null(config->user);
 	assert_int_equal(config->offload, FASTPATH_AUTO);
 	assert_null(config->peers[0].cipher);
@@ -253,6 +255,10 @@ static void odd_but_right_files(void **state)
 		"FwMark = off\nTable = OFF\nListenPort = 0\nMTU = 576\nSaveConfig = FALSE\n",
 		INTERFACE
 		"Table = auto\nFwMark = 4294967295\nMTU = 65535\nAddress =\nPostUp =\nDNS =\n",
+		INTERFACE "FwMark = 252\n[Peer]\nPublicKey = " PUBLIC_1
+			  "\nAllowedIPs = 0.0.0.0/0, ::/0\n",
+		INTERFACE "FwMark = 254\n[Peer]\nPublicKey = " PUBLIC_1
+			  "\nAllowedIPs = 10.0.0.0/8\n",
 		INTERFACE "Table = off\n[Peer]\nPublicKey = " PUBLIC_1
 			  "\nAllowedIPs = 0.0.0.0/0,::/0\n",
 		INTERFACE "Address = fd00::1/64\nMTU = 1280\n",

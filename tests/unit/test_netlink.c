@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/netlink.h"
 
@@ -130,6 +131,79 @@ static void test_routes(void **state)
 	}
 }
 
+/* Beside a way that exists they do not count, and each is deleted alone. */
+static void test_unreachable(void **state)
+{
+	struct place *place = need(state);
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	const struct sockaddr *any = (const struct sockaddr *)&to;
+	struct netlink_route route;
+	struct netlink_prefix net;
+	int error;
+
+	inet_pton(AF_INET, "10.40.0.7", &to.sin_addr);
+	net = prefix(place, "10.40.0.0", 16);
+	assert_int_equal(netlink_unreachable_add(place->netlink, NETLINK_TABLE_MAIN, net), 0);
+	assert_int_equal(netlink_unreachable_add(place->netlink, NETLINK_TABLE_MAIN, net), -EEXIST);
+	assert_int_equal(netlink_route_get(place->netlink, any, 0, &route), -EHOSTUNREACH);
+	assert_int_equal(netlink_route_add(place->netlink, LOOPBACK, NETLINK_TABLE_MAIN, net), 0);
+	assert_int_equal(netlink_route_get(place->netlink, any, 0, &route), 0);
+	assert_int_equal(netlink_unreachable_delete(place->netlink, NETLINK_TABLE_MAIN, net), 0);
+	assert_int_equal(netlink_route_get(place->netlink, any, 0, &route), 0);
+	error = netlink_unreachable_delete(place->netlink, NETLINK_TABLE_MAIN, net);
+	assert_true(error == -ESRCH || error == -ENOENT);
+	assert_int_equal(
+		netlink_route_delete(place->netlink, LOOPBACK, NETLINK_TABLE_MAIN, net), 0);
+	net = prefix(place, "::", 0);
+	if (netlink_unreachable_add(place->netlink, TABLE, net))
+		return; /* a host without IPv6 */
+	assert_int_equal(netlink_unreachable_add(place->netlink, TABLE, net), -EEXIST);
+	assert_int_equal(netlink_unreachable_delete(place->netlink, TABLE, net), 0);
+}
+
+static void test_rules(void **state)
+{
+	const struct netlink_rule whole = { AF_INET, 31820, 0x42, 0xffffffff, TABLE, true },
+				  part = { AF_INET, 31820, 0x42, 0xff, TABLE, true },
+				  v6 = { AF_INET6, 31820, 0x42, 0xffffffff, 7, false };
+	struct place *place = need(state);
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	const struct sockaddr *any = (const struct sockaddr *)&to;
+	struct netlink_rule to_default = whole;
+	struct netlink_prefix all = prefix(place, "0.0.0.0", 0);
+	struct netlink_route route;
+	int watch;
+
+	to_default.skip_default = false;
+	inet_pton(AF_INET, "10.50.0.7", &to.sin_addr);
+	assert_int_equal(netlink_watch_open(&watch), 0);
+	assert_int_equal(netlink_rule_add(place->netlink, &whole), 0);
+	assert_int_equal(netlink_rule_add(place->netlink, &whole), -EEXIST);
+	assert_int_equal(netlink_rule_add(place->netlink, &part), 0);
+	assert_int_equal(netlink_rule_delete(place->netlink, &part), 0);
+	assert_int_equal(netlink_rule_delete(place->netlink, &part), -ENOENT);
+	assert_true(netlink_watch_read(watch, 0, 0));
+	assert_false(netlink_watch_read(watch, 0, 0));
+	/* The default route there does not count, until a rule says so; and never for the mark. */
+	assert_int_equal(netlink_route_add(place->netlink, LOOPBACK, TABLE, all), 0);
+	assert_int_equal(netlink_route_get(place->netlink, any, 0, &route), -ENETUNREACH);
+	assert_int_equal(netlink_rule_add(place->netlink, &to_default), 0);
+	assert_int_equal(netlink_route_get(place->netlink, any, 0, &route), 0);
+	assert_int_equal(netlink_route_get(place->netlink, any, 0x42, &route), -ENETUNREACH);
+	assert_false(netlink_watch_read(watch, TABLE, 0));
+	assert_int_equal(netlink_route_delete(place->netlink, LOOPBACK, TABLE, all), 0);
+	assert_false(netlink_watch_read(watch, TABLE + 1, 0));
+	assert_int_equal(netlink_route_add(place->netlink, LOOPBACK, TABLE, all), 0);
+	assert_int_equal(netlink_route_delete(place->netlink, LOOPBACK, TABLE, all), 0);
+	assert_true(netlink_watch_read(watch, 0, TABLE));
+	/* For the kernel, a request that does not say skip_default is for either. */
+	assert_int_equal(netlink_rule_delete(place->netlink, &whole), 0);
+	assert_int_equal(netlink_rule_delete(place->netlink, &to_default), 0);
+	if (!netlink_rule_add(place->netlink, &v6))
+		assert_int_equal(netlink_rule_delete(place->netlink, &v6), 0);
+	close(watch);
+}
+
 static void test_route_get(void **state)
 {
 	struct place *place = need(state);
@@ -177,6 +251,8 @@ int main(void)
 		cmocka_unit_test(test_mtu),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_route_get),
 		cmocka_unit_test(test_route_default),
 	};

@@ -37,6 +37,7 @@ static const char monitor_answer[] =
 	"office.conf\n"
 	"since=996400\nmtu=1420\nmtu_why=1500 of device eth0, less 80\nuser=nobody\nnew=x\n"
 	"dns_backend=resolvconf\ndns_server=10.9.0.2\ndns_server=fd09::2\ndns_domain=corp.example\n"
+	"routing=IPv4 by rules into table 7\nkill_switch=paused\npaused=90\n"
 	"peer=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nendpoint_name=gone:1\n"
 	"peer=" BASE64 "\nendpoint_name=b.example:7\nresolved=true\n\n";
 
@@ -72,6 +73,8 @@ static void test_parse(void **state)
 	assert_string_equal(status->mtu_why, "1500 of device eth0, less 80");
 	assert_int_equal(status->listen_port, 51820);
 	assert_int_equal(status->since, 996400);
+	assert_string_equal(status->kill_switch, "paused");
+	assert_int_equal(status->paused, 90);
 	assert_null(status->last_error);
 	assert_string_equal(status->dns_backend, "resolvconf");
 	assert_null(status->dns_error);
@@ -208,7 +211,9 @@ static void test_person(void **state)
 		"  DNS: 10.9.0.2, fd09::2; domains corp.example (resolvconf)\n", "  B\"\\ü??  ",
 		"  b.example:7 (192.0.2.1:7)  ", "  10 s ago  ", "  aegis-128l  ",
 		"  12.1 KiB / 777 B  ", "6 dropped, 3 replays, 5 refused",
-		"10.0.0.0/8, fd00::/64, 10.1.0.0/16 and 1 more\n" };
+		"10.0.0.0/8, fd00::/64, 10.1.0.0/16 and 1 more\n",
+		"  routing: IPv4 by rules into table 7\n", "  kill switch: paused\n",
+		"by for another 1 min\n" };
 	struct answers answers;
 	char *text;
 
@@ -221,6 +226,14 @@ static void test_person(void **state)
 		assert_non_null(strstr(text, expected[i]));
 	}
 	assert_null(strstr(text, SECRET));
+	free(text);
+	answers.status.kill_switch = "off";
+	answers.status.routing = NULL;
+	answers.status.paused = 0;
+	text = print(&answers.status, false);
+	assert_null(strstr(text, "kill switch"));
+	assert_null(strstr(text, "routing"));
+	assert_null(strstr(text, "paused"));
 	free(text);
 	answers.status.engine_answered = false;
 	text = print(&answers.status, false);
@@ -235,7 +248,8 @@ static void test_json(void **state)
 		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [", "\"name\": \"office\"",
 		"\"since\": 996400", "\"last_error\": null", "\"fwmark\": 16",
 		"\"offload\": {\"device\": [\"tcp\",\"udp\"], \"sockets\": [\"send\"]}, ",
-		"\"dns\": { \"backend\": \"resolvconf\", \"error\": null, ",
+		"\"routing\": \"IPv4 by rules into table 7\"", "\"kill_switch\": \"paused\"",
+		"\"paused\": 90", "\"dns\": { \"backend\": \"resolvconf\", \"error\": null, ",
 		"\"servers\": [\"10.9.0.2\", \"fd09::2\"], \"domains\": [\"corp.example\"] }, ",
 		"\"name\": \"B\\\"\\\\ü\\u0001\\ufffd\"", "\"last_handshake\": 999990",
 		"\"state\": \"up\"", "\"rx_bytes\": 12345", "\"persistent_keepalive\": 25",

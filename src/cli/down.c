@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+/* culvert down NAME */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "host/leftover.h"
+
+static const char usage[] =
+	"usage: culvert down NAME\n"
+	"\n"
+	"Puts back what a tunnel has left on the host that was killed, or that failed with\n"
+	"KillSwitch = yes: routing rules, blocked routes, DNS, kernel settings. What was undone is\n"
+	"printed; there being nothing to undo is no error. A tunnel that runs is stopped by\n"
+	"stopping 'culvert run', not by this.\n"
+	"\n"
+	"Called by systemd after a service failed (SERVICE_RESULT is set, and is not\n"
+	"'success'), it leaves the kill switch closed and puts back the rest.\n"
+	"\n"
+	"Exit status: 0 done, 1 it failed or the tunnel runs, 2 wrong arguments.\n";
+
+static unsigned undone;
+
+static void tell(const char *what, const char *value)
+{
+	printf("undone: %s %s\n", what, value);
+	undone++;
+}
+
+static int explain(const char *name, int error)
+{
+	if (error == -EWOULDBLOCK)
+		fprintf(stderr,
+			"culvert: %s is running: stop it, with Ctrl-C, SIGTERM or systemctl stop "
+			"culvert@%s, which puts everything back\n",
+			name, name);
+	else
+		fprintf(stderr, "culvert: %s: not all could be put back: %s%s\n", name,
+			strerror(-error),
+			error == -EPERM || error == -EACCES ? " (only root may: sudo)" : "");
+	return CLI_FAILED;
+}
+
+int cli_down(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	const char *result = getenv("SERVICE_RESULT");
+	const bool failed = result && strcmp(result, "success");
+	char name[CLI_NAME_SIZE];
+	int status, error;
+
+	if (cli_next_option(argc, argv, "h", options, usage, &status) == -2)
+		return status;
+	if (argc - optind != 1 || cli_tunnel_name(name, argv[optind]))
+		return cli_usage_error(argv[0], "name one tunnel");
+	error = leftover_down(name, failed, tell);
+	if (error)
+		return explain(name, error);
+	if (!undone)
+		printf("%s: there is nothing to put back\n", name);
+	return CLI_OK;
+}

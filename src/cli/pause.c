@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+/* culvert pause [NAME] SECONDS */
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "host/control.h"
+#include "host/monitor.h"
+
+static const char usage[] =
+	"usage: culvert pause [NAME] SECONDS\n"
+	"\n"
+	"Opens the kill switch and the full tunnel of a running tunnel for that long, so that\n"
+	"a hotel's or a station's login page can be reached; then they are closed again. 0\n"
+	"closes them at once. NAME may be left out if only one tunnel runs.\n"
+	"\n"
+	"Exit status: 0 done, 1 it failed, 2 wrong arguments, 3 the tunnel is not running.\n";
+
+/* "NAME" out of MONITOR_RUN_DIRECTORY/NAME.sock, of the only one there is. */
+static int find_only(char name[CLI_NAME_SIZE])
+{
+	const size_t before = strlen(MONITOR_RUN_DIRECTORY "/"), after = strlen(".sock");
+	int status = CLI_OK;
+	glob_t found;
+
+	if (glob(MONITOR_RUN_DIRECTORY "/*.sock", 0, NULL, &found)) {
+		fputs("culvert: no tunnel is running\n", stderr);
+		return CLI_DOWN;
+	}
+	if (found.gl_pathc > 1)
+		status = cli_usage_error(
+			"pause", "there are %zu tunnels: name one", (size_t)found.gl_pathc);
+	else
+		snprintf(name, CLI_NAME_SIZE, "%.*s",
+			(int)(strlen(found.gl_pathv[0]) - before - after),
+			found.gl_pathv[0] + before);
+	globfree(&found);
+	return status;
+}
+
+static bool parse_seconds(const char *text, unsigned *seconds)
+{
+	const size_t len = strlen(text);
+
+	if (!len || len > 5 || strspn(text, "0123456789") != len)
+		return false;
+	*seconds = (unsigned)strtoul(text, NULL, 10);
+	return *seconds <= CONTROL_PAUSE_MAX;
+}
+
+static int show_answer(const char *name, unsigned seconds, char *answer)
+{
+	char *line;
+
+	while ((line = strsep(&answer, "\n"))) {
+		if (!strncmp(line, "problem=", 8))
+			fprintf(stderr, "culvert: %s: %s\n", name, line + 8);
+		if (strcmp(line, "result=ok"))
+			continue;
+		if (seconds)
+			printf("%s: open for %u seconds\n", name, seconds);
+		else
+			printf("%s: closed\n", name);
+		return CLI_OK;
+	}
+	return CLI_FAILED;
+}
+
+static int ask(const char *name, unsigned seconds)
+{
+	char path[sizeof(MONITOR_RUN_DIRECTORY) + CLI_NAME_SIZE + 8], request[32];
+	struct text answer;
+	int error, status;
+
+	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
+	snprintf(request, sizeof(request), "pause %u\n", seconds);
+	error = control_ask(path, request, "\n\n", CONTROL_TIMEOUT, &answer);
+	if (error)
+		return cli_unreachable(name, error);
+	status = answer.bytes ? show_answer(name, seconds, answer.bytes) : CLI_FAILED;
+	text_free(&answer);
+	return status;
+}
+
+int cli_pause(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	char name[CLI_NAME_SIZE];
+	unsigned seconds;
+	int status, count;
+
+	if (cli_next_option(argc, argv, "h", options, usage, &status) == -2)
+		return status;
+	count = argc - optind;
+	if (count < 1 || count > 2 || !parse_seconds(argv[argc - 1], &seconds))
+		return cli_usage_error(
+			argv[0], "say for how many seconds, 0 to %d", CONTROL_PAUSE_MAX);
+	if (count == 2 && cli_tunnel_name(name, argv[optind]))
+		return cli_usage_error(argv[0], "%s is not a tunnel's name", argv[optind]);
+	status = count == 2 ? CLI_OK : find_only(name);
+	return status == CLI_OK ? ask(name, seconds) : status;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: ISC */
+/* Undoing what a dead tunnel has left, and closing the switch of one that has not begun. */
+#include "host/leftover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/log.h"
+#include "host/dns.h"
+#include "host/lock.h"
+#include "host/monitor.h"
+#include "host/policy.h"
+#include "host/policy_host.h"
+#include "host/sysctl.h"
+#include "host/undo.h"
+
+/* How a line of each kind is undone, and removed from the file; rules and blocked routes are a
+ * matter of policy_apply. 0 or -errno. */
+static const struct kind {
+	const char *what;
+	int (*undo)(const char *state_path, const char *value);
+} kinds[] = {
+	{ SYSCTL_WHAT, sysctl_put_back },
+};
+
+struct undoing {
+	const char *state_path;
+	void (*told)(const char *what, const char *value);
+	int error; /* the first */
+};
+
+static int undo_line(void *context, const char *what, const char *value)
+{
+	struct undoing *undoing = context;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(kinds[i].what, what))
+			continue;
+		const int error = kinds[i].undo(undoing->state_path, value);
+
+		if (!error && undoing->told)
+			undoing->told(what, value);
+		if (error && !undoing->error)
+			undoing->error = error;
+	}
+	return 0;
+}
+
+static int tell_line(void *context, const char *what, const char *value)
+{
+	const struct undoing *undoing = context;
+
+	if (undoing->told && (!strcmp(what, "rule") || !strcmp(what, "block")))
+		undoing->told(what, value);
+	return 0;
+}
+
+static int open_switch(struct netlink *netlink, struct undoing *undoing)
+{
+	char complaint[POLICY_COMPLAINT_SIZE];
+	const struct undo_lines none = { 0 };
+
+	undo_walk(undoing->state_path, tell_line, undoing);
+	return policy_apply(netlink, undoing->state_path, &none, complaint);
+}
+
+int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_switch,
+	void (*told)(const char *what, const char *value))
+{
+	struct undoing undoing = { .state_path = state_path, .told = told };
+	struct undo_lines lines;
+	int error = undo_read(state_path, &lines), opened = 0;
+
+	if (error)
+		return error;
+	error = undo_walk(state_path, undo_line, &undoing);
+	if (!keep_switch || !policy_has_block(&lines))
+		opened = open_switch(netlink, &undoing);
+	undo_free(&lines);
+	return error ? error : undoing.error ? undoing.error : opened;
+}
+
+static int put_back_dns(const char *name)
+{
+	char why[DNS_WHY_SIZE];
+	const bool good = dns_undo_left_over(&dns_host_places, name, &dns_plain_runner, why);
+
+	if (*why)
+		log_line(good ? LOG_INFO : LOG_WARNING, "%s", why);
+	return good ? 0 : -EIO;
+}
+
+int leftover_down(
+	const char *name, bool keep_switch, void (*told)(const char *what, const char *value))
+{
+	char path[UNDO_PATH_SIZE], socket_path[UNDO_PATH_SIZE];
+	struct netlink *netlink = NULL;
+	int lock = -1, error = undo_path(path, name);
+
+	if (!error)
+		error = lock_take(name, &lock);
+	if (!error)
+		error = netlink_open(&netlink);
+	if (!error) {
+		snprintf(socket_path, sizeof(socket_path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
+		unlink(socket_path);
+		error = leftover_undo(netlink, path, keep_switch, told);
+		const int dns = put_back_dns(name);
+
+		error = error ? error : dns;
+	}
+	netlink_close(netlink);
+	if (lock >= 0)
+		close(lock);
+	return error;
+}
+
+static int close_switch(const struct config *config, char complaint[LEFTOVER_COMPLAINT_SIZE])
+{
+	struct undo_lines lines = { 0 };
+	struct netlink *netlink = NULL;
+	char path[UNDO_PATH_SIZE];
+	struct policy policy;
+	int error = undo_path(path, config->name);
+
+	if (!error)
+		error = policy_make_from_file(&policy, config);
+	if (!error)
+		error = policy_lines(&policy, config, &lines);
+	if (!error)
+		error = netlink_open(&netlink);
+	if (error)
+		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE, "cannot close the kill switch: %s",
+			strerror(-error));
+	else
+		error = policy_apply(netlink, path, &lines, complaint);
+	netlink_close(netlink);
+	undo_free(&lines);
+	return error;
+}
+
+int leftover_block(const struct config *config, char complaint[LEFTOVER_COMPLAINT_SIZE])
+{
+	int lock = -1, error = lock_take(config->name, &lock);
+
+	if (error == -EWOULDBLOCK) {
+		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE, "%.255s is running", config->name);
+		return error;
+	}
+	if (error) {
+		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE,
+			"cannot lock " MONITOR_RUN_DIRECTORY "/%.255s.lock: %s", config->name,
+			strerror(-error));
+		return error;
+	}
+	error = close_switch(config, complaint);
+	close(lock);
+	return error;
+}

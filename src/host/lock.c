@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/* A tunnel's lock. It ends with the process, however that ends. Its file stays: removing it would
+ * race with the next process to take it. */
+#include "host/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/monitor.h"
+
+int lock_take(const char *name, int *fd)
+{
+	char path[sizeof(MONITOR_RUN_DIRECTORY) + NAME_MAX + 16];
+	const mode_t mask = umask(022); /* anybody may see which tunnels there are */
+	int error = mkdir(MONITOR_RUN_DIRECTORY, 0755) < 0 && errno != EEXIST ? -errno : 0;
+
+	umask(mask);
+	if (error)
+		return error;
+	if (snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.lock", name) >=
+		(int)sizeof(path))
+		return -ENAMETOOLONG;
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0)
+		return -errno;
+	if (flock(*fd, LOCK_EX | LOCK_NB) < 0) {
+		error = -errno;
+		close(*fd);
+		*fd = -1;
+	}
+	return error;
+}

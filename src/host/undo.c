@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: ISC */
+/* What is to be put back on the host, kept in a file. */
+#include "host/undo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/monitor.h"
+
+int undo_path(char path[UNDO_PATH_SIZE], const char *name)
+{
+	int len = snprintf(path, UNDO_PATH_SIZE, MONITOR_RUN_DIRECTORY "/%s.state", name);
+
+	return len < UNDO_PATH_SIZE ? 0 : -ENAMETOOLONG;
+}
+
+void undo_free(struct undo_lines *lines)
+{
+	for (size_t i = 0; i < lines->count; i++)
+		free(lines->items[i]);
+	free(lines->items);
+	*lines = (struct undo_lines){ 0 };
+}
+
+/* The list's room is the next power of two. */
+int undo_append(struct undo_lines *lines, const char *line)
+{
+	char *copy = strdup(line), **items = lines->items;
+
+	if (copy && !(lines->count & (lines->count - 1)))
+		items = reallocarray(items, lines->count ? lines->count * 2 : 1, sizeof(*items));
+	if (!copy || !items) {
+		free(copy);
+		return -ENOMEM;
+	}
+	lines->items = items;
+	items[lines->count++] = copy;
+	return 0;
+}
+
+bool undo_has(const struct undo_lines *lines, const char *line)
+{
+	for (size_t i = 0; i < lines->count; i++) {
+		if (!strcmp(lines->items[i], line))
+			return true;
+	}
+	return false;
+}
+
+int undo_read(const char *path, struct undo_lines *lines)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	int error = 0;
+	ssize_t len;
+
+	*lines = (struct undo_lines){ 0 };
+	if (!file)
+		return errno == ENOENT ? 0 : -errno;
+	while (!error && (len = getline(&line, &size, file)) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		error = *line ? undo_append(lines, line) : 0;
+	}
+	if (!error && ferror(file))
+		error = -EIO;
+	free(line);
+	fclose(file);
+	if (error)
+		undo_free(lines);
+	return error;
+}
+
+static int write_lines(const char *path, const struct undo_lines *lines)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	int error = file ? 0 : -errno;
+
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	for (size_t i = 0; i < lines->count; i++)
+		fprintf(file, "%s\n", lines->items[i]);
+	if (ferror(file))
+		error = -EIO;
+	if (fclose(file) && !error)
+		error = -errno;
+	return error;
+}
+
+int undo_write(const char *path, const struct undo_lines *lines)
+{
+	char beside[UNDO_PATH_SIZE + 8];
+	int error;
+
+	if (!lines->count)
+		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	snprintf(beside, sizeof(beside), "%s.new", path);
+	error = write_lines(beside, lines);
+	if (!error && rename(beside, path) < 0)
+		error = -errno;
+	if (error)
+		unlink(beside);
+	return error;
+}
+
+/* "WHAT VALUE", the caller's; NULL and errno. */
+static char *make_line(const char *what, const char *value)
+{
+	char *line = NULL;
+
+	if (!*what || strpbrk(what, " \n") || strchr(value, '\n')) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return asprintf(&line, "%s %s", what, value) < 0 ? NULL : line;
+}
+
+int undo_add(const char *path, const char *what, const char *value)
+{
+	struct undo_lines lines = { 0 };
+	char *line = make_line(what, value);
+	int error = line ? undo_read(path, &lines) : -errno;
+
+	if (!error && !undo_has(&lines, line)) {
+		error = undo_append(&lines, line);
+		if (!error)
+			error = undo_write(path, &lines);
+	}
+	undo_free(&lines);
+	free(line);
+	return error;
+}
+
+int undo_remove(const char *path, const char *what, const char *value)
+{
+	struct undo_lines lines = { 0 };
+	char *line = make_line(what, value);
+	int error = line ? undo_read(path, &lines) : -errno;
+	size_t kept = 0;
+
+	for (size_t i = 0; !error && i < lines.count; i++) {
+		if (strcmp(lines.items[i], line))
+			lines.items[kept++] = lines.items[i];
+		else
+			free(lines.items[i]);
+	}
+	if (!error && kept < lines.count) {
+		lines.count = kept;
+		error = undo_write(path, &lines);
+	}
+	undo_free(&lines);
+	free(line);
+	return error;
+}
+
+int undo_walk(const char *path, int (*each)(void *context, const char *what, const char *value),
+	void *context)
+{
+	struct undo_lines lines;
+	int result = undo_read(path, &lines);
+
+	for (size_t i = lines.count; !result && i-- > 0;) {
+		char *value = lines.items[i], *what = strsep(&value, " ");
+
+		result = each(context, what, value ? value : "");
+	}
+	undo_free(&lines);
+	return result;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: ISC */
+/* The file that says what is to be put back: lines come, go and are walked backwards. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/undo.h"
+
+static char directory[] = "/tmp/culvert-undo-XXXXXX", path[UNDO_PATH_SIZE];
+
+static int make_place(void **state)
+{
+	(void)state;
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(path, sizeof(path), "%s/office.state", directory);
+	return 0;
+}
+
+static int remove_place(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(directory); /* fails if something else was left there */
+}
+
+static void assert_file(const char *expected)
+{
+	char text[512] = "";
+	FILE *file = fopen(path, "r");
+
+	if (file) {
+		text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+		fclose(file);
+	}
+	assert_string_equal(text, expected);
+}
+
+static void test_lines(void **state)
+{
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(undo_remove(path, "rule", "nothing there yet"), 0);
+	assert_int_equal(undo_add(path, "rule", "one"), 0);
+	assert_int_equal(undo_add(path, "dns", "two words"), 0);
+	assert_int_equal(undo_add(path, "rule", "one"), 0);
+	assert_file("rule one\ndns two words\n");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_int_equal(undo_remove(path, "rule", "on"), 0);
+	assert_int_equal(undo_remove(path, "rul", "e one"), 0);
+	assert_file("rule one\ndns two words\n");
+	assert_int_equal(undo_remove(path, "rule", "one"), 0);
+	assert_file("dns two words\n");
+	assert_int_equal(undo_remove(path, "dns", "two words"), 0);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void test_what_cannot_be_a_line(void **state)
+{
+	(void)state;
+	assert_int_equal(undo_add(path, "", "x"), -EINVAL);
+	assert_int_equal(undo_add(path, "a b", "x"), -EINVAL);
+	assert_int_equal(undo_add(path, "a", "x\ny"), -EINVAL);
+	assert_int_equal(undo_remove(path, "a\n", "x"), -EINVAL);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(undo_add("/nowhere/at/all", "a", "x"), -ENOENT);
+}
+
+static char walked[128];
+
+static int note_and_remove(void *context, const char *what, const char *value)
+{
+	size_t len = strlen(walked);
+
+	(void)context;
+	snprintf(walked + len, sizeof(walked) - len, "%s(%s)", what, value);
+	if (!strcmp(value, "stop"))
+		return -EBUSY;
+	return undo_remove(path, what, value);
+}
+
+static void test_walk(void **state)
+{
+	(void)state;
+	assert_int_equal(undo_walk(path, note_and_remove, NULL), 0);
+	assert_string_equal(walked, "");
+	assert_int_equal(undo_add(path, "a", "1 2"), 0);
+	assert_int_equal(undo_add(path, "b", "stop"), 0);
+	assert_int_equal(undo_add(path, "c", ""), 0);
+	assert_int_equal(undo_walk(path, note_and_remove, NULL), -EBUSY);
+	assert_string_equal(walked, "c()b(stop)");
+	assert_file("a 1 2\nb stop\n");
+	assert_int_equal(undo_remove(path, "b", "stop"), 0);
+	assert_int_equal(undo_walk(path, note_and_remove, NULL), 0);
+	assert_string_equal(walked, "c()b(stop)a(1 2)");
+	assert_file("");
+}
+
+static void test_many(void **state)
+{
+	struct undo_lines lines = { 0 }, again;
+	char line[32];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(line, sizeof(line), "block %d", i);
+		assert_int_equal(undo_append(&lines, line), 0);
+	}
+	assert_int_equal(undo_write(path, &lines), 0);
+	assert_int_equal(undo_read(path, &again), 0);
+	assert_int_equal(again.count, 1000);
+	for (size_t i = 0; i < 1000; i++)
+		assert_string_equal(again.items[i], lines.items[i]);
+	assert_true(undo_has(&again, "block 999"));
+	assert_false(undo_has(&again, "block 1000"));
+	undo_free(&again);
+	undo_free(&lines);
+	assert_int_equal(undo_write(path, &lines), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(undo_write(path, &lines), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_what_cannot_be_a_line),
+		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, make_place, remove_place);
+}
