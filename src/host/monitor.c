@@ -103,9 +103,11 @@ enum source {
 	SOURCE_LISTENER,
 	SOURCE_CLIENT,
 	SOURCE_LOOKUP,
+	SOURCE_NETWORK,
+	SOURCE_TIMER,
 };
 
-enum { POLLS_MAX = 4 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
+enum { POLLS_MAX = 6 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
 
 struct poll_set {
 	struct pollfd polls[POLLS_MAX];
@@ -140,6 +142,8 @@ static void watch_all(const struct monitor *monitor, struct poll_set *set)
 	watch(set, monitor->engine_control, monitor->engine_out.len ? POLLIN | POLLOUT : POLLIN,
 		SOURCE_ENGINE, 0);
 	watch(set, monitor->listener, POLLIN, SOURCE_LISTENER, 0);
+	watch(set, monitor->network.watch, POLLIN, SOURCE_NETWORK, 0);
+	watch(set, monitor->network.timer, POLLIN, SOURCE_TIMER, 0);
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		const struct monitor_client *client = &monitor->clients[i];
 
@@ -188,6 +192,12 @@ static void dispatch(struct monitor *monitor, const struct poll_set *set, nfds_t
 		break;
 	case SOURCE_LOOKUP:
 		monitor->lookups[set->owners[i].index].ready = true;
+		break;
+	case SOURCE_NETWORK:
+		network_on_news(monitor);
+		break;
+	case SOURCE_TIMER:
+		network_on_timer(monitor);
 		break;
 	}
 }
@@ -308,17 +318,28 @@ static int prepare(struct monitor *monitor)
 			monitor_error(
 				monitor, "cannot open a netlink socket: %s", strerror(-error));
 	}
+	if (!error) {
+		error = network_open(monitor);
+		if (error)
+			monitor_error(monitor, "cannot watch the network and the clock: %s",
+				strerror(-error));
+	}
 	return error;
 }
 
 static void run(struct monitor *monitor)
 {
 	while (!monitor->stop_signals && monitor->engine) {
+		uint64_t names, network;
+
+		network_work(monitor);
 		endpoints_work(monitor);
 		control_work(monitor);
 		if (monitor->stop_signals || !monitor->engine)
 			break;
-		monitor_pump(monitor, endpoints_due(monitor));
+		names = endpoints_due(monitor);
+		network = network_due(monitor);
+		monitor_pump(monitor, names < network ? names : network);
 	}
 }
 
@@ -356,6 +377,7 @@ int monitor_run(struct config *config)
 	monitor->config = config;
 	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
+	monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
 		monitor->clients[i].fd = -1;
 	monitor->since = time(NULL);
@@ -363,6 +385,7 @@ int monitor_run(struct config *config)
 	if (!error)
 		error = bring_up_and_run(monitor);
 	config = monitor->config; /* another one after a reload */
+	network_close(monitor);
 	netlink_close(monitor->netlink);
 	if (monitor->signals >= 0)
 		close(monitor->signals);

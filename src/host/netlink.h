@@ -46,6 +46,8 @@ int netlink_route_delete(
 struct netlink_route {
 	unsigned interface;
 	unsigned mtu; /* the route's own, 0: it has none and the interface's counts */
+	/* In the first 4 or 16 bytes; all zero: none. Of netlink_route_get alone. */
+	uint8_t gateway[16], source[16];
 };
 
 /* The route that a packet with this mark would take to an address; -ENETUNREACH: none. */
