@@ -44,6 +44,8 @@ struct status {
 	const char *state; /* starting, running, stopping */
 	const char *device, *config, *mtu_why, *user, *last_error;
 	uint64_t pid, engine_pid, since, mtu, listen_port, fwmark;
+	uint64_t network_changed; /* Unix time; 0: never */
+	uint64_t clock_behind;    /* seconds by which the clock is wrong for certain */
 	/* Lists of what is in use, or "none". */
 	const char *offload_device, *offload_sockets;
 	bool shared;

@@ -131,6 +131,8 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	put_number_or_null(to, "fwmark", status->fwmark);
 	put_offload(to, status);
 	fprintf(to, "\"shared_key\": %s, ", status->shared ? "true" : "false");
+	put_number_or_null(to, "network_changed", status->network_changed);
+	put_number_or_null(to, "clock_behind", status->clock_behind);
 	put_member(to, "last_error", status->last_error);
 	fputs("\"peers\": [", to);
 	for (size_t i = 0; i < status->peer_count; i++) {

@@ -223,6 +223,18 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 	print_line(to, &line);
 	add_offload(&line, status);
 	print_line(to, &line);
+	if (status->network_changed) {
+		text_add(&line, "  the network changed ");
+		add_age(&line, now > status->network_changed ? now - status->network_changed : 0);
+		text_add(&line, " ago");
+	}
+	print_line(to, &line);
+	if (status->clock_behind) {
+		text_add(&line, "  the clock is wrong, by ");
+		add_age(&line, status->clock_behind);
+		text_add(&line, " at least: peers may refuse handshakes until it is set");
+	}
+	print_line(to, &line);
 	if (status->last_error)
 		text_add(&line, "  last error: %s", status->last_error);
 	print_line(to, &line);

@@ -36,6 +36,7 @@ static const char monitor_answer[] =
 	"name=office\nstate=running\npid=11\nengine_pid=12\ndevice=wg0\nconfig=/etc/culvert/"
 	"office.conf\n"
 	"since=996400\nmtu=1420\nmtu_why=1500 of device eth0, less 80\nuser=nobody\nnew=x\n"
+	"network_changed=999940\nclock_behind=7200\n"
 	"peer=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nendpoint_name=gone:1\n"
 	"peer=" BASE64 "\nendpoint_name=b.example:7\nresolved=true\n\n";
 
@@ -198,7 +199,8 @@ static void test_person(void **state)
 {
 	static const char *const expected[] = { "office: up since ", "(1 h 0 min)", "device wg0",
 		"port 51820", "mark 0x10", "MTU 1420: 1500 of device eth0, less 80",
-		"  offload: device tcp+udp, sockets send\n", "  B\"\\ü??  ",
+		"  offload: device tcp+udp, sockets send\n", "  the network changed 1 min ago\n",
+		"  the clock is wrong, by 2 h 0 min at least: ", "  B\"\\ü??  ",
 		"  b.example:7 (192.0.2.1:7)  ", "  10 s ago  ", "  aegis-128l  ",
 		"  12.1 KiB / 777 B  ", "6 dropped, 3 replays, 5 refused",
 		"10.0.0.0/8, fd00::/64, 10.1.0.0/16 and 1 more\n" };
@@ -228,6 +230,7 @@ static void test_json(void **state)
 		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [", "\"name\": \"office\"",
 		"\"since\": 996400", "\"last_error\": null", "\"fwmark\": 16",
 		"\"offload\": {\"device\": [\"tcp\",\"udp\"], \"sockets\": [\"send\"]}, ",
+		"\"network_changed\": 999940", "\"clock_behind\": 7200",
 		"\"name\": \"B\\\"\\\\ü\\u0001\\ufffd\"", "\"last_handshake\": 999990",
 		"\"state\": \"up\"", "\"rx_bytes\": 12345", "\"persistent_keepalive\": 25",
 		"\"allowed_ips\": [\"10.0.0.0/8\", \"fd00::/64\", \"10.1.0.0/16\", \"10.2.0.0/16\"]"
