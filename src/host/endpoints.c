@@ -223,8 +223,13 @@ static void lookup_start(struct monitor *monitor, struct monitor_lookup *lookup)
 {
 	const struct config_endpoint *asked = &lookup->peer->endpoint;
 	struct resolve_result none = { 0 };
-	int error = resolve_start(asked->host, asked->port, monitor->uid, monitor->gid,
-		forget_secrets, monitor->config, &lookup->pid, &lookup->fd);
+	const struct resolve_how how = { .uid = monitor->uid,
+		.gid = monitor->gid,
+		.mark = monitor->config->fwmark,
+		.resolv_conf = monitor->resolv_conf.bytes,
+		.forget = forget_secrets,
+		.context = monitor->config };
+	int error = resolve_start(asked->host, asked->port, &how, &lookup->pid, &lookup->fd);
 
 	lookup->names.due = NAMES_NEVER;
 	if (!error)

@@ -21,6 +21,7 @@
 #include "engine/requests.h"
 #include "host/child.h"
 #include "host/monitor_state.h"
+#include "host/outside.h"
 
 void monitor_error(struct monitor *monitor, const char *format, ...)
 {
@@ -381,6 +382,7 @@ int monitor_run(struct config *config)
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
 		monitor->clients[i].fd = -1;
 	monitor->since = time(NULL);
+	outside_remember(&monitor->resolv_conf);
 	error = prepare(monitor);
 	if (!error)
 		error = bring_up_and_run(monitor);
@@ -391,6 +393,7 @@ int monitor_run(struct config *config)
 		close(monitor->signals);
 	if (monitor->lock >= 0)
 		close(monitor->lock);
+	text_free(&monitor->resolv_conf);
 	free(monitor);
 out:
 	config_free(config);

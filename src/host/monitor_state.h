@@ -117,7 +117,8 @@ struct monitor {
 
 	struct monitor_lookup *lookups;
 	size_t lookup_count;
-	uint64_t names_due; /* when the engine is asked next how the peers are reached */
+	struct text resolv_conf; /* as it was before we came */
+	uint64_t names_due;      /* when the engine is asked next how the peers are reached */
 	struct monitor_network network;
 };
 

@@ -7,6 +7,7 @@ need_tool relay
 
 # The aim is 2 s; a busy machine may take longer.
 limit=5
+later() { [ "$(date +%s)" -gt "$1" ]; }
 newer() { handshake_newer a b "$1"; }
 follows() { endpoint_is b a "$1"; }
 back() { # WHAT: traffic flows both ways, and there was a handshake at once
@@ -17,7 +18,7 @@ back() { # WHAT: traffic flows both ways, and there was a handshake at once
 # Handshakes are told apart by their second.
 settle() {
 	before=$(handshake_time a b)
-	wait_for 3 "the next second" eval '[ "$(date +%s)" -gt "$before" ]'
+	wait_for 3 "the next second" later "$before"
 	initiations=$(captured wire "udp[8] == 1 and src host $1")
 }
 
