@@ -193,10 +193,10 @@ void tunnel_disallow_all(struct tunnel *tunnel, struct peer *peer);
 /* The sockets were opened anew, or the network changed: our addresses are forgotten. */
 void tunnel_clear_sources(struct tunnel *tunnel);
 
-/* The network is another one, or the machine slept: each peer that has a session, keeps one alive
- * or waits for one is asked for a new one, without the pause that lies between two initiations (so
- * not to be called more than once a second or so). The first of them at once, a crowd one after the
- * other. Existing sessions go on. */
-void tunnel_handshake_all(struct tunnel *tunnel, struct now now);
+/* The network is another one, or the machine slept: each peer whose last handshake is less than
+ * max_age old, that is kept alive or waits for a session is asked for a new one, without the pause
+ * that lies between two initiations (so not to be called more than once a second or so). The first
+ * of them at once, a crowd one after the other. Existing sessions go on. */
+void tunnel_handshake_all(struct tunnel *tunnel, uint64_t max_age, struct now now);
 
 #endif

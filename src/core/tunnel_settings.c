@@ -410,14 +410,16 @@ void tunnel_clear_sources(struct tunnel *tunnel)
 		endpoint_clear_source(&peer->endpoint);
 }
 
-static bool wants_session(const struct peer *peer)
+static bool wants_session(const struct peer *peer, uint64_t max_age, uint64_t now)
 {
+	const bool had = peer->last_handshake_boot && now - peer->last_handshake_boot < max_age;
+
 	return endpoint_is_set(&peer->endpoint) &&
-	       (peer->current || peer->next || peer->previous || peer->staged_first ||
-		       peer->timers.waiting_since || peer->timers.persistent_interval);
+	       (had || peer->staged_first || peer->timers.waiting_since ||
+		       peer->timers.persistent_interval);
 }
 
-void tunnel_handshake_all(struct tunnel *tunnel, struct now now)
+void tunnel_handshake_all(struct tunnel *tunnel, uint64_t max_age, struct now now)
 {
 	uint64_t when = now.boot;
 	unsigned count = 0;
@@ -425,7 +427,7 @@ void tunnel_handshake_all(struct tunnel *tunnel, struct now now)
 	if (!tunnel->up || !tunnel->local.has_key)
 		return;
 	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer) {
-		if (!wants_session(peer))
+		if (!wants_session(peer, max_age, now.boot))
 			continue;
 		timers_start_afresh(&peer->timers);
 		timers_initiate_at(&peer->timers, when);

@@ -151,7 +151,7 @@ int uapi_request_apply(const struct uapi_request *request, struct tunnel *tunnel
 		error = tunnel_set_shared_key(tunnel, request->shared_key, now);
 	for (size_t i = 0; i < request->peer_count && !error; i++)
 		error = apply_peer(request, &request->peers[i], tunnel, now);
-	if (request->handshake && !error)
-		tunnel_handshake_all(tunnel, now);
+	if (request->has_handshake && !error)
+		tunnel_handshake_all(tunnel, request->handshake * WIRE_SECOND, now);
 	return error;
 }

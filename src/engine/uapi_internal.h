@@ -51,8 +51,9 @@ struct uapi_request {
 	uint8_t host_id[KEY_LEN];
 	uint16_t listen_port;
 	uint32_t fwmark;
+	uint32_t handshake; /* seconds */
 	bool has_private_key, has_shared_key, has_host_id, has_listen_port, has_fwmark,
-		replace_peers, handshake;
+		has_handshake, replace_peers;
 	struct uapi_peer *peers;
 	size_t peer_count, peer_room;
 	struct uapi_prefix *prefixes; /* of all peers, one peer's after the other's */

@@ -154,7 +154,8 @@ static int device_replace_peers(struct parser *parser, char *value)
 
 static int device_handshake(struct parser *parser, char *value)
 {
-	return parse_true(value, &parser->request->handshake);
+	parser->request->has_handshake = true;
+	return parse_number(value, UINT32_MAX, &parser->request->handshake);
 }
 
 static const struct row device_rows[] = {

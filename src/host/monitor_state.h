@@ -58,7 +58,7 @@ struct monitor_network {
 	struct text ways; /* to the peers, as they were last */
 	int timer;        /* boot time, so that it ends with a sleep */
 	struct clockwatch clocks;
-	bool slept;     /* since the last reaction */
+	uint64_t slept; /* milliseconds, since the last reaction */
 	time_t changed; /* when last, for status; 0: never */
 };
 

@@ -29,8 +29,9 @@ enum {
 	SETTLE = 100, /* an address and its routes come together */
 	PAUSE = 1000,
 	LOOK_SECONDS =
-		10,     /* at the clocks, if nothing else wakes us; a longer sleep ends with it */
-	WAYS_MAX = 256, /* peers whose ways are followed; the others go the same ones */
+		10, /* at the clocks, if nothing else wakes us; a longer sleep ends with it */
+	SESSION_SECONDS = 540, /* after so long without a handshake all of it is forgotten */
+	WAYS_MAX = 256,        /* peers whose ways are followed; the others go the same ones */
 };
 
 static uint64_t read_clock(clockid_t clock)
@@ -253,7 +254,7 @@ static void look_at_clocks(struct monitor *monitor)
 	if (news.slept) {
 		log_line(LOG_INFO, "the machine slept for %llu s",
 			(unsigned long long)news.slept / 1000);
-		network->slept = true;
+		network->slept += news.slept;
 		plan_reaction(network);
 	}
 	if (news.set_back)
@@ -266,12 +267,14 @@ static void look_at_clocks(struct monitor *monitor)
 		log_line(LOG_INFO, "the clock has caught up");
 }
 
-static void ask_for_handshakes(struct monitor *monitor)
+/* Of peers that had a session; time that was slept through does not count. */
+static void ask_for_handshakes(struct monitor *monitor, uint64_t slept)
 {
 	struct text request = { 0 };
 	int error;
 
-	text_add(&request, "set=1\nculvert_handshake=true\n\n");
+	text_add(&request, "set=1\nculvert_handshake=%llu\n\n",
+		(unsigned long long)(SESSION_SECONDS + slept / 1000));
 	error = request.failed ? -ENOMEM : engine_ask(monitor, &request);
 	text_free(&request);
 	if (error && error != -EINTR)
@@ -282,7 +285,7 @@ static void ask_for_handshakes(struct monitor *monitor)
 void network_work(struct monitor *monitor)
 {
 	struct monitor_network *network = &monitor->network;
-	bool slept;
+	uint64_t slept;
 
 	look_at_clocks(monitor);
 	if (network->due > monitor_now())
@@ -290,7 +293,7 @@ void network_work(struct monitor *monitor)
 	slept = network->slept;
 	network->due = MONITOR_NEVER;
 	network->reacted = monitor_now();
-	network->slept = false;
+	network->slept = 0;
 	network->news = (struct netwatch_news){ 0 };
 	endpoints_ask(monitor);
 	if (!ways_changed(monitor) && !slept)
@@ -299,7 +302,7 @@ void network_work(struct monitor *monitor)
 		log_line(LOG_INFO, "the network changed");
 	network->changed = time(NULL);
 	endpoints_network_changed(monitor);
-	ask_for_handshakes(monitor);
+	ask_for_handshakes(monitor, slept);
 	endpoints_set_mtu(monitor);
 }
 

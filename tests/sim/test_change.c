@@ -317,7 +317,7 @@ static void handshake_in_another_network(const struct sim_kind *kind)
 
 		a->address = sim_address4(80 + i, 9);
 		sim_run(sim, SECOND);
-		tunnel_handshake_all(a->tunnel, sim_now(a));
+		tunnel_handshake_all(a->tunnel, 540 * SECOND, sim_now(a));
 		sim_touch(a);
 		sim_run(sim, SECOND / 2);
 		assert_int_equal(a->messages[SIM_INITIATION], before + 1);
@@ -327,10 +327,15 @@ static void handshake_in_another_network(const struct sim_kind *kind)
 	sim_run(sim, 2000 * SECOND); /* all is forgotten, and stays so */
 	const unsigned last = sim_handshakes(a);
 
-	tunnel_handshake_all(a->tunnel, sim_now(a));
+	tunnel_handshake_all(a->tunnel, 540 * SECOND, sim_now(a));
 	sim_touch(a);
 	sim_run(sim, SECOND);
 	assert_int_equal(sim_handshakes(a), last);
+	/* But a sleep is no time in which anything could have been done. */
+	tunnel_handshake_all(a->tunnel, 2100 * SECOND, sim_now(a));
+	sim_touch(a);
+	sim_run(sim, SECOND);
+	assert_int_equal(sim_handshakes(a), last + 1);
 	sim_check(sim);
 	sim_free(sim);
 }
