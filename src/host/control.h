@@ -5,10 +5,10 @@
  * One request a connection: a line, "status" or "reload". The answer is lines KEY=VALUE and a blank
  * one. status: name, state (starting, running, stopping), pid, engine_pid (0: none), device,
  * config, since (Unix time), mtu (0: not set yet), mtu_why, user, last_error, network_changed (Unix
- * time, once it did), clock_behind (seconds by which the clock is behind a time that has been); then
- * for each peer of the file peer (its public key, base64) and, with an endpoint in the file, endpoint_name
- * (HOST:PORT), resolved (true or false) and resolve_error. What is empty is not told. reload:
- * problem (any number), warning (any number), result (ok or failed).
+ * time, once it did), clock_behind (seconds by which the clock is behind a time that has been);
+ * then for each peer of the file peer (its public key, base64) and, with an endpoint in the file,
+ * endpoint_name (HOST:PORT), resolved (true or false) and resolve_error. What is empty is not told.
+ * reload: problem (any number), warning (any number), result (ok or failed).
  */
 #ifndef HOST_CONTROL_H
 #define HOST_CONTROL_H
