@@ -19,7 +19,7 @@ back() { # WHAT: traffic flows both ways, and there was a handshake at once
 settle() {
 	before=$(handshake_time a b)
 	wait_for 3 "the next second" later "$before"
-	initiations=$(captured wire "udp[8] == 1 and src host $1")
+	initiations=$(captured wire "udp[8] == 1 and not src host ${outside4[b]}")
 }
 
 add_ns a m b
@@ -42,7 +42,7 @@ pings a "${inside4[b]}"
 pings b "${inside4[a]}"
 
 step "another address"
-settle 192.0.2.1
+settle
 must ip -n "$prefix-a" addr flush dev wan
 address a wan 192.0.2.11/24
 must ip -n "$prefix-a" route replace default via 192.0.2.254
@@ -50,14 +50,14 @@ back "another address"
 wait_for "$limit" "b follows" follows "192.0.2.11:$port"
 
 step "another interface"
-settle 192.0.2.11
+settle
 address a wlan 203.0.113.1/24
 must ip -n "$prefix-a" route replace default via 203.0.113.254
 back "another interface"
 wait_for "$limit" "b follows" follows "203.0.113.1:$port"
 
 step "no network for a while, with packets that want to go; then it is back"
-settle 203.0.113.1
+settle
 must ip -n "$prefix-a" link set wlan down
 ns a ping -n -q -i 0.2 -c 10 "${inside4[b]}" >/dev/null 2>&1
 must ip -n "$prefix-a" link set wlan up
@@ -65,28 +65,30 @@ must ip -n "$prefix-a" route replace default via 203.0.113.254
 back "link down and up"
 
 step "a silent peer learns at once where a is: b sends first"
-settle 203.0.113.1
+settle
 must ip -n "$prefix-a" route replace default via 192.0.2.254
 wait_for "$limit" "b follows without a packet of a's" follows "192.0.2.11:$port"
 pings b "${inside4[a]}" "$limit"
 
 step "what does not touch the way to b is no change"
-settle 192.0.2.11
+settle
 cable a other m to_other
 must ip -n "$prefix-a" addr add 10.99.0.1/24 dev other
 must ip -n "$prefix-a" route add 10.98.0.0/16 dev other
 never_within 3 "a handshake for nothing" newer "$before"
 
 step "a link that flaps makes no storm"
-settle 192.0.2.11
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+settle
+for _ in 1 2 3 4 5 6 7 8; do
 	must ip -n "$prefix-a" route replace default via 203.0.113.254
+	sleep 0.2
 	must ip -n "$prefix-a" route replace default via 192.0.2.254
 	sleep 0.2
 done
-back "flapping"
+pings a "${inside4[b]}" "$limit"
+pings b "${inside4[a]}" "$limit"
 expect_at_most "initiations while it flapped" 8 \
-	$(($(captured wire "udp[8] == 1 and src host 192.0.2.11") - initiations))
+	$(($(captured wire "udp[8] == 1 and not src host ${outside4[b]}") - initiations))
 
 step "a NAT in between that changes its mapping"
 background_in m nat "$tools/relay" -b 50001 50000 "${outside4[b]}" "$port"
