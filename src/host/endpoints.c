@@ -141,7 +141,7 @@ static int tell_engine(struct monitor *monitor, const struct monitor_lookup *loo
 		force ? "endpoint" : "culvert_try_endpoint", address);
 	error = request.failed ? -ENOMEM : engine_ask(monitor, &request);
 	text_free(&request);
-	if (error)
+	if (error && error != -EINTR)
 		monitor_error(monitor, "the engine did not take the endpoint %s: %s", address,
 			strerror(-error));
 	return error;

@@ -260,8 +260,7 @@ static void look_at_clocks(struct monitor *monitor)
 	if (news.set_back)
 		log_line(LOG_WARNING,
 			"the clock was set back by %llu s: if the tunnel is restarted before it "
-			"has "
-			"caught up, peers refuse its handshakes until then",
+			"has caught up, peers refuse its handshakes until then",
 			(unsigned long long)news.set_back / 1000);
 	if (news.caught_up)
 		log_line(LOG_INFO, "the clock has caught up");

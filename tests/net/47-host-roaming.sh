@@ -16,7 +16,7 @@ back() { # WHAT: traffic flows both ways, and there was a handshake at once
 	pings b "${inside4[a]}" "$limit"
 }
 # Handshakes are told apart by their second.
-settle() {
+settle() { # and what is counted is counted from here on
 	before=$(handshake_time a b)
 	wait_for 3 "the next second" later "$before"
 	initiations=$(captured wire "udp[8] == 1 and not src host ${outside4[b]}")
