@@ -49,6 +49,8 @@ struct status {
 	const char *routing;     /* what goes by rules */
 	const char *kill_switch; /* off, on, paused */
 	uint64_t pid, engine_pid, since, mtu, listen_port, fwmark;
+	uint64_t network_changed; /* Unix time; 0: never */
+	uint64_t clock_behind;    /* seconds by which the clock is wrong for certain */
 	/* Lists of what is in use, or "none". */
 	const char *offload_device, *offload_sockets;
 	uint64_t paused; /* seconds that are left of a pause, 0: none */

@@ -43,6 +43,8 @@ static const struct field monitor_fields[] = {
 	NUMBER("engine_pid", struct status, engine_pid),
 	NUMBER("since", struct status, since),
 	NUMBER("mtu", struct status, mtu),
+	NUMBER("network_changed", struct status, network_changed),
+	NUMBER("clock_behind", struct status, clock_behind),
 	{ 0 },
 };
 

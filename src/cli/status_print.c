@@ -254,6 +254,18 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 	add_offload(&line, status);
 	print_line(to, &line);
 	print_routing(to, status);
+	if (status->network_changed) {
+		text_add(&line, "  the network changed ");
+		add_age(&line, now > status->network_changed ? now - status->network_changed : 0);
+		text_add(&line, " ago");
+	}
+	print_line(to, &line);
+	if (status->clock_behind) {
+		text_add(&line, "  the clock is wrong, by ");
+		add_age(&line, status->clock_behind);
+		text_add(&line, " at least: peers may refuse handshakes until it is set");
+	}
+	print_line(to, &line);
 	if (status->dns_server_count)
 		add_dns(&line, status);
 	print_line(to, &line);

@@ -53,8 +53,9 @@ struct peer {
 	struct timers timers;
 	uint32_t initiation_index;
 	bool initiation_linked;
-	uint64_t last_timestamp; /* wall time put into our last initiation: only ever grows */
-	uint64_t last_handshake; /* wall time of the last completed handshake, 0: never */
+	uint64_t last_timestamp;      /* wall time put into our last initiation: only ever grows */
+	uint64_t last_handshake;      /* wall time of the last completed handshake, 0: never */
+	uint64_t last_handshake_boot; /* the same in boot time, which ages are reckoned by */
 	const struct aead *last_cipher; /* of the newest session that was confirmed */
 	struct session *previous, *current, *next;
 	struct peer_staged *staged_first, *staged_last;

@@ -78,6 +78,7 @@ static unsigned expire_retransmit(struct timers *timers, uint64_t now)
 		return TIMERS_RETRY | TIMERS_FORGET_SOURCE;
 	}
 	timers->unanswered = 0;
+	timers->waiting_since = 0;
 	timers->keepalive = TIMERS_NEVER;
 	if (timers->zero_keys == TIMERS_NEVER)
 		timers->zero_keys = now + 3 * WIRE_REJECT_AFTER_TIME;
@@ -122,8 +123,15 @@ void timers_want_handshake(struct timers *timers)
 
 void timers_start_afresh(struct timers *timers)
 {
-	timers->last_handshake_sent = 0;
+	timers->last_handshake_sent = timers->waiting_since = 0;
 	timers->attempts = timers->unanswered = 0;
+}
+
+void timers_initiate_at(struct timers *timers, uint64_t when)
+{
+	timers->last_handshake_sent = timers->waiting_since = 0;
+	timers->unanswered = 0;
+	timers->retransmit = when;
 }
 
 void timers_initiate_later(struct timers *timers)
@@ -136,7 +144,8 @@ void timers_initiate_later(struct timers *timers)
 void timers_initiation_sent(struct timers *timers, uint64_t now)
 {
 	timers->last_handshake_sent = now;
-	timers->unanswered++;
+	if (!timers->unanswered++)
+		timers->waiting_since = now;
 	timers->retransmit = now + rekey_timeout(timers) + jitter(timers, now);
 	timers_authentic_sent(timers, now);
 }
@@ -156,6 +165,7 @@ void timers_handshake_complete(struct timers *timers)
 {
 	timers->retransmit = TIMERS_NEVER;
 	timers->attempts = timers->unanswered = 0;
+	timers->waiting_since = 0;
 	timers->sent_last_minute_handshake = false;
 }
 

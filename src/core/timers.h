@@ -31,6 +31,7 @@ struct timers {
 	uint64_t last_handshake_sent; /* 0: never */
 	unsigned attempts;
 	unsigned unanswered;          /* initiations since a handshake was completed or given up */
+	uint64_t waiting_since;       /* when the first of them went out; 0: none */
 	uint64_t seed;                /* random, so that no two peers have the same jitter */
 	uint16_t persistent_interval; /* seconds; 0: off */
 	bool quick; /* the culvert dialect's shorter keepalive and new-handshake times */
@@ -58,6 +59,10 @@ void timers_initiate_later(struct timers *timers);
 
 /* Keys or settings changed: an initiation may go out at once. */
 void timers_start_afresh(struct timers *timers);
+
+/* An initiation goes out at this time, whatever lies between two of them; waiting for an answer
+ * begins anew with it. The attempts count on. */
+void timers_initiate_at(struct timers *timers, uint64_t when);
 
 /* Facts. */
 void timers_initiation_sent(struct timers *timers, uint64_t now);

@@ -91,6 +91,7 @@ void tunnel_session_confirmed(struct tunnel *tunnel, struct peer *peer, struct n
 {
 	timers_handshake_complete(&peer->timers);
 	peer->last_handshake = now.wall;
+	peer->last_handshake_boot = now.boot;
 	peer->last_cipher = peer->current->cipher;
 	peer->reported = 0;
 	tunnel_report(

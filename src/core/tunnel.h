@@ -173,6 +173,12 @@ int tunnel_set_cipher(struct tunnel *tunnel, struct peer *peer, enum peer_cipher
 	const struct aead *fixed);
 void tunnel_set_endpoint(
 	struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint, struct now now);
+
+/* Another address of a peer, to be tried: taken only if the present one does not answer a
+ * handshake, or there has been none lately; an initiation goes there at once if somebody waits for
+ * one. A peer that is reached where it is, be it where it roamed to, stays untouched. */
+void tunnel_try_endpoint(
+	struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint, struct now now);
 void tunnel_set_keepalive(
 	struct tunnel *tunnel, struct peer *peer, uint16_t seconds, struct now now);
 
@@ -186,5 +192,11 @@ void tunnel_disallow_all(struct tunnel *tunnel, struct peer *peer);
 
 /* The sockets were opened anew, or the network changed: our addresses are forgotten. */
 void tunnel_clear_sources(struct tunnel *tunnel);
+
+/* The network is another one, or the machine slept: each peer whose last handshake is less than
+ * max_age old, that is kept alive or waits for a session is asked for a new one, without the pause
+ * that lies between two initiations (so not to be called more than once a second or so). The first
+ * of them at once, a crowd one after the other. Existing sessions go on. */
+void tunnel_handshake_all(struct tunnel *tunnel, uint64_t max_age, struct now now);
 
 #endif

@@ -6,6 +6,14 @@
 #include "core/kdf.h"
 #include "core/tunnel_internal.h"
 
+/* After so long without a handshake no session is in use: the time to make a new one, to repeat
+ * that, and to notice that there is need of one. */
+#define ANSWERS_TIME (WIRE_REKEY_AFTER_TIME + WIRE_REKEY_TIMEOUT + WIRE_KEEPALIVE_TIMEOUT)
+
+/* What all peers together may be asked for at once, and how far apart the rest is asked. */
+#define CROWD 16
+#define CROWD_INTERVAL (WIRE_SECOND / 500)
+
 struct tunnel *tunnel_new(const struct tunnel_ops *ops, void *context)
 {
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
@@ -343,6 +351,29 @@ void tunnel_set_endpoint(
 	tunnel_reap(tunnel);
 }
 
+/* Whether the peer is reached where its endpoint says. */
+static bool is_reached(const struct peer *peer, uint64_t now)
+{
+	return peer->last_handshake_boot && !peer->timers.waiting_since &&
+	       now - peer->last_handshake_boot < ANSWERS_TIME;
+}
+
+void tunnel_try_endpoint(
+	struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint, struct now now)
+{
+	if (endpoint_is_set(&peer->endpoint) && is_reached(peer, now.boot))
+		return;
+	if (!peer->timers.waiting_since) {
+		tunnel_set_endpoint(tunnel, peer, endpoint, now);
+		return;
+	}
+	if (endpoint_equal(&peer->endpoint, endpoint))
+		return;
+	peer->endpoint = *endpoint;
+	timers_initiate_at(&peer->timers, now.boot);
+	tunnel_schedule(tunnel, peer);
+}
+
 void tunnel_set_keepalive(
 	struct tunnel *tunnel, struct peer *peer, uint16_t seconds, struct now now)
 {
@@ -377,4 +408,31 @@ void tunnel_clear_sources(struct tunnel *tunnel)
 {
 	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer)
 		endpoint_clear_source(&peer->endpoint);
+}
+
+static bool wants_session(const struct peer *peer, uint64_t max_age, uint64_t now)
+{
+	const bool had = peer->last_handshake_boot && now - peer->last_handshake_boot < max_age;
+
+	return endpoint_is_set(&peer->endpoint) &&
+	       (had || peer->staged_first || peer->timers.waiting_since ||
+		       peer->timers.persistent_interval);
+}
+
+void tunnel_handshake_all(struct tunnel *tunnel, uint64_t max_age, struct now now)
+{
+	uint64_t when = now.boot;
+	unsigned count = 0;
+
+	if (!tunnel->up || !tunnel->local.has_key)
+		return;
+	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer) {
+		if (!wants_session(peer, max_age, now.boot))
+			continue;
+		timers_start_afresh(&peer->timers);
+		timers_initiate_at(&peer->timers, when);
+		tunnel_schedule(tunnel, peer);
+		if (++count >= CROWD)
+			when += CROWD_INTERVAL;
+	}
 }

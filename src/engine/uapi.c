@@ -50,7 +50,9 @@ static int finish_request(
 
 	if (before > UAPI_ANSWERS_MAX)
 		return -E2BIG;
-	if (!error && request->operation == UAPI_GET)
+	if (!error && request->operation == UAPI_GET && request->peer_count)
+		uapi_text_add_reached(answer, connection->tunnel, request, now);
+	else if (!error && request->operation == UAPI_GET)
 		uapi_text_add_state(answer, connection->tunnel, connection->device);
 	else if (!error)
 		error = uapi_request_apply(request, connection->tunnel, connection->device, now);

@@ -16,6 +16,13 @@
  * device what is in use of the kernel's offload, culvert_offload_device (tcp,udp) and
  * culvert_offload_sockets (send,receive), a list without blanks or "none".
  *
+ * To follow endpoints that are names: culvert_handshake=SECONDS on the device is
+ * tunnel_handshake_all with that age, culvert_try_endpoint on a peer is tunnel_try_endpoint. A get
+ * followed by lines public_key=HEX is answered, for those peers alone and without any key of theirs
+ * but that one, with endpoint, rx_bytes, persistent_keepalive_interval, culvert_handshake_age
+ * (milliseconds since the last handshake; left out before the first) and culvert_waiting (since the
+ * first initiation that has found no answer; left out if nobody waits for one).
+ *
  * In a shared-key tunnel the one peer comes and goes with the key. It is named by its public key
  * (tunnel_local()->responder.public_key); replace_peers leaves it alone; -EBUSY for private_key and
  * for remove; -EINVAL for preshared_key, culvert_cipher=none and any other peer (unless update_only

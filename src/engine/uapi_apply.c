@@ -95,7 +95,9 @@ static int apply_settings(const struct uapi_request *request, const struct uapi_
 			tunnel, peer, request->prefixes + set->first_prefix, set->prefix_count);
 	if (error)
 		return error;
-	if (set->has_endpoint)
+	if (set->has_endpoint && set->try_endpoint)
+		tunnel_try_endpoint(tunnel, peer, &set->endpoint, now);
+	else if (set->has_endpoint)
 		tunnel_set_endpoint(tunnel, peer, &set->endpoint, now);
 	if (set->has_keepalive)
 		tunnel_set_keepalive(tunnel, peer, set->keepalive, now);
@@ -149,5 +151,7 @@ int uapi_request_apply(const struct uapi_request *request, struct tunnel *tunnel
 		error = tunnel_set_shared_key(tunnel, request->shared_key, now);
 	for (size_t i = 0; i < request->peer_count && !error; i++)
 		error = apply_peer(request, &request->peers[i], tunnel, now);
+	if (request->has_handshake && !error)
+		tunnel_handshake_all(tunnel, request->handshake * WIRE_SECOND, now);
 	return error;
 }

@@ -10,6 +10,7 @@
 #include "engine/uapi_internal.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
+#define MILLISECOND UINT64_C(1000000)
 
 /* realloc would leave a copy behind that nobody wipes. */
 static bool reserve(struct uapi_text *text, size_t more)
@@ -118,18 +119,23 @@ static void add_extensions(struct uapi_text *text, const struct peer *peer)
 	uapi_text_add(text, "culvert_dropped=%" PRIu64 "\n", counters->dropped);
 }
 
+static void add_endpoint(struct uapi_text *text, const struct endpoint *endpoint)
+{
+	char address[ENDPOINT_TEXT_SIZE];
+
+	if (!endpoint_is_set(endpoint))
+		return;
+	endpoint_to_text(address, endpoint);
+	uapi_text_add(text, "endpoint=%s\n", address);
+}
+
 static void add_peer(struct uapi_text *text, const struct peer *peer, bool shared)
 {
-	char endpoint[ENDPOINT_TEXT_SIZE];
-
 	add_key(text, "public_key", peer->public_key);
 	if (!shared) /* that one was derived from the shared key, which is never told */
 		add_key(text, "preshared_key", noise_remote_psk(peer->noise));
 	uapi_text_add(text, "protocol_version=1\n");
-	if (endpoint_is_set(&peer->endpoint)) {
-		endpoint_to_text(endpoint, &peer->endpoint);
-		uapi_text_add(text, "endpoint=%s\n", endpoint);
-	}
+	add_endpoint(text, &peer->endpoint);
 	uapi_text_add(
 		text, "last_handshake_time_sec=%" PRIu64 "\n", peer->last_handshake / NANOSECONDS);
 	uapi_text_add(
@@ -150,4 +156,28 @@ void uapi_text_add_state(
 	add_device(text, local, device);
 	for (const struct peer *peer = tunnel_first_peer(tunnel); peer; peer = peer->next_peer)
 		add_peer(text, peer, local->shared);
+}
+
+static void add_age(struct uapi_text *text, const char *name, uint64_t since, uint64_t now)
+{
+	if (since)
+		uapi_text_add(text, "%s=%" PRIu64 "\n", name, (now - since) / MILLISECOND);
+}
+
+void uapi_text_add_reached(struct uapi_text *text, const struct tunnel *tunnel,
+	const struct uapi_request *request, struct now now)
+{
+	for (size_t i = 0; i < request->peer_count; i++) {
+		const struct peer *peer = tunnel_find_peer(tunnel, request->peers[i].public_key);
+
+		if (!peer)
+			continue;
+		add_key(text, "public_key", peer->public_key);
+		add_endpoint(text, &peer->endpoint);
+		uapi_text_add(text, "rx_bytes=%" PRIu64 "\n", peer->counters.rx_bytes);
+		uapi_text_add(text, "persistent_keepalive_interval=%u\n",
+			(unsigned)peer->timers.persistent_interval);
+		add_age(text, "culvert_handshake_age", peer->last_handshake_boot, now.boot);
+		add_age(text, "culvert_waiting", peer->timers.waiting_since, now.boot);
+	}
 }

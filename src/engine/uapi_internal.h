@@ -31,6 +31,7 @@ struct uapi_peer {
 	const struct aead *fixed_cipher;
 	uint16_t keepalive;
 	bool remove, update_only, replace_allowed;
+	bool try_endpoint; /* rather than set it */
 	bool has_psk, has_endpoint, has_name, has_cipher, has_keepalive;
 	size_t first_prefix, prefix_count; /* in the request's array */
 };
@@ -50,8 +51,9 @@ struct uapi_request {
 	uint8_t host_id[KEY_LEN];
 	uint16_t listen_port;
 	uint32_t fwmark;
+	uint32_t handshake; /* seconds */
 	bool has_private_key, has_shared_key, has_host_id, has_listen_port, has_fwmark,
-		replace_peers;
+		has_handshake, replace_peers;
 	struct uapi_peer *peers;
 	size_t peer_count, peer_room;
 	struct uapi_prefix *prefixes; /* of all peers, one peer's after the other's */
@@ -87,6 +89,10 @@ int uapi_request_apply(const struct uapi_request *request, struct tunnel *tunnel
 /* The lines that a get answers with, errno's not among them. */
 void uapi_text_add_state(
 	struct uapi_text *text, const struct tunnel *tunnel, const struct uapi_device *device);
+
+/* And those where it names peers: how the peers are reached, without keys and allowed IPs. */
+void uapi_text_add_reached(struct uapi_text *text, const struct tunnel *tunnel,
+	const struct uapi_request *request, struct now now);
 
 /* Adds one line of less than UAPI_ANSWER_LINE_SIZE bytes; the newline belongs to the format. */
 void uapi_text_add(struct uapi_text *text, const char *format, ...)

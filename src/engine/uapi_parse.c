@@ -152,6 +152,12 @@ static int device_replace_peers(struct parser *parser, char *value)
 	return parse_true(value, &parser->request->replace_peers);
 }
 
+static int device_handshake(struct parser *parser, char *value)
+{
+	parser->request->has_handshake = true;
+	return parse_number(value, UINT32_MAX, &parser->request->handshake);
+}
+
 static const struct row device_rows[] = {
 	{ "private_key", device_private_key },
 	{ "listen_port", device_listen_port },
@@ -159,6 +165,7 @@ static const struct row device_rows[] = {
 	{ "replace_peers", device_replace_peers },
 	{ "culvert_shared_key", device_shared_key },
 	{ "culvert_host_id", device_host_id },
+	{ "culvert_handshake", device_handshake },
 	{ NULL, NULL },
 };
 
@@ -262,6 +269,12 @@ static int peer_endpoint(struct parser *parser, char *value)
 	return error;
 }
 
+static int peer_try_endpoint(struct parser *parser, char *value)
+{
+	parser->peer->try_endpoint = true;
+	return peer_endpoint(parser, value);
+}
+
 static int peer_keepalive(struct parser *parser, char *value)
 {
 	parser->peer->has_keepalive = true;
@@ -320,6 +333,7 @@ static const struct row peer_rows[] = {
 	{ "protocol_version", peer_protocol_version },
 	{ "culvert_cipher", peer_cipher },
 	{ "culvert_name", peer_name },
+	{ "culvert_try_endpoint", peer_try_endpoint },
 	{ NULL, NULL },
 };
 
@@ -341,6 +355,16 @@ static int parse_public_key(struct uapi_request *request, const char *value)
 }
 
 /* ---- A request ---- */
+
+/* A get may name peers, and nothing else. */
+static int parse_wanted(struct uapi_request *request, char *line)
+{
+	static const char key[] = "public_key=";
+
+	if (strncmp(line, key, strlen(key)))
+		return -EINVAL;
+	return parse_public_key(request, line + strlen(key));
+}
 
 static int parse_pair(struct uapi_request *request, const struct uapi_device *device, char *line)
 {
@@ -375,7 +399,7 @@ int uapi_request_line(struct uapi_request *request, const struct uapi_device *de
 	if (request->error)
 		return 0;
 	if (request->operation == UAPI_GET)
-		request->error = -EINVAL;
+		request->error = parse_wanted(request, line);
 	else
 		request->error = parse_pair(request, device, line);
 	return 0;

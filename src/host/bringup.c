@@ -299,7 +299,7 @@ static void down_addresses(struct monitor *monitor)
 /* The names to look up, and the MTU as far as it can be known before they are. */
 static int up_mtu(struct monitor *monitor)
 {
-	int error = endpoints_plan(monitor, NULL);
+	int error = endpoints_plan(monitor, false);
 
 	if (error) {
 		monitor_error(monitor, "%s", strerror(-error));
@@ -424,6 +424,7 @@ int bringup_start(struct monitor *monitor)
 			return error;
 		}
 	}
+	network_learn(monitor);
 	log_line(LOG_INFO, "%s is up, MTU %u (%s)", monitor->config->device, monitor->mtu,
 		monitor->mtu_why);
 	return 0;

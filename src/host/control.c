@@ -168,6 +168,11 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	add_line(out, "mtu_why", monitor->mtu_why);
 	add_line(out, "user", monitor->user);
 	add_line(out, "last_error", monitor->last_error);
+	if (monitor->network.changed)
+		text_add(out, "network_changed=%lld\n", (long long)monitor->network.changed);
+	if (network_clock_behind(monitor))
+		text_add(out, "clock_behind=%llu\n",
+			(unsigned long long)network_clock_behind(monitor));
 	add_dns(monitor, out);
 	routing_status(monitor, out);
 	for (size_t i = 0; i < config->peer_count; i++)

@@ -8,6 +8,7 @@
 #include "engine/log.h"
 #include "host/helper.h"
 #include "host/monitor_state.h"
+#include "host/outside.h"
 
 enum { KILL_GRACE = 1000 }; /* milliseconds until a killed process is gone */
 
@@ -54,6 +55,8 @@ static void undo(struct monitor *monitor)
 int dns_step_clean(struct monitor *monitor)
 {
 	undo(monitor);
+	/* Names of endpoints are looked up as the host did before the tunnel. */
+	outside_remember(&monitor->resolv_conf);
 	return 0;
 }
 

@@ -19,6 +19,11 @@ enum {
 	MTU_DEFAULT = 1500,  /* of a host that has no route yet */
 	MTU_MIN = 1280,      /* below it Linux takes IPv6 off the device */
 	MTU_MAX = 65535,
+	/* Milliseconds between two questions to the engine how peers are reached whose endpoints
+	 * are names, and that while one of them waits for an answer. */
+	NAMES_POLL = 5000,
+	NAMES_POLL_FAST = 1000,
+	NAMES_POLL_PEERS = 1000, /* in one question */
 };
 
 static void lookup_end(struct monitor_lookup *lookup)
@@ -33,26 +38,24 @@ static void lookup_end(struct monitor_lookup *lookup)
 }
 
 /* Whether what an earlier look-up found out is still what is asked for. */
-static bool lookup_matches(const struct monitor_lookup *lookup, const struct config *old,
-	const struct config *new, const struct config_peer *peer)
+static bool lookup_matches(
+	const struct monitor_lookup *earlier, const struct monitor_lookup *lookup)
 {
-	uint8_t old_key[KEY_LEN], new_key[KEY_LEN];
-
-	diff_peer_key(old, lookup->peer, old_key);
-	diff_peer_key(new, peer, new_key);
-	return key_equal(old_key, new_key) &&
-	       !strcmp(lookup->peer->endpoint.host, peer->endpoint.host) &&
-	       !strcmp(lookup->peer->endpoint.port, peer->endpoint.port);
+	return earlier->peer && key_equal(earlier->key, lookup->key) &&
+	       !strcmp(earlier->peer->endpoint.host, lookup->peer->endpoint.host) &&
+	       !strcmp(earlier->peer->endpoint.port, lookup->peer->endpoint.port);
 }
 
 static void lookup_init(struct monitor *monitor, struct monitor_lookup *lookup,
-	const struct config *old, const struct config_peer *peer)
+	const struct config_peer *peer, bool reload)
 {
-	*lookup = (struct monitor_lookup){ .peer = peer, .fd = -1, .due = monitor_now() };
-	for (size_t i = 0; old && i < monitor->lookup_count; i++) {
+	*lookup = (struct monitor_lookup){ .peer = peer, .fd = -1, .renamed = reload };
+	diff_peer_key(monitor->config, peer, lookup->key);
+	names_init(&lookup->names, monitor_now());
+	for (size_t i = 0; i < monitor->lookup_count; i++) {
 		struct monitor_lookup *earlier = &monitor->lookups[i];
 
-		if (!earlier->peer || !lookup_matches(earlier, old, monitor->config, peer))
+		if (!lookup_matches(earlier, lookup))
 			continue;
 		*lookup = *earlier;
 		lookup->peer = peer;
@@ -61,7 +64,7 @@ static void lookup_init(struct monitor *monitor, struct monitor_lookup *lookup,
 	}
 }
 
-int endpoints_plan(struct monitor *monitor, const struct config *old)
+int endpoints_plan(struct monitor *monitor, bool reload)
 {
 	const struct config *config = monitor->config;
 	struct monitor_lookup *lookups;
@@ -74,13 +77,15 @@ int endpoints_plan(struct monitor *monitor, const struct config *old)
 	for (size_t i = 0; i < config->peer_count; i++) {
 		const struct config_peer *peer = &config->peers[i];
 
-		if (peer->endpoint.host &&
-			resolve_numeric(peer->endpoint.host, peer->endpoint.port, &endpoint))
-			lookup_init(monitor, &lookups[count++], old, peer);
+		if (!peer->endpoint.host ||
+			!resolve_numeric(peer->endpoint.host, peer->endpoint.port, &endpoint))
+			continue;
+		lookup_init(monitor, &lookups[count++], peer, reload);
 	}
 	endpoints_free(monitor);
 	monitor->lookups = lookups;
 	monitor->lookup_count = count;
+	monitor->names_due = monitor_now() + NAMES_POLL;
 	return 0;
 }
 
@@ -95,18 +100,21 @@ void endpoints_free(struct monitor *monitor)
 
 uint64_t endpoints_due(const struct monitor *monitor)
 {
-	uint64_t due = MONITOR_NEVER;
+	uint64_t due = monitor->lookup_count ? monitor->names_due : MONITOR_NEVER;
+	uint64_t next = MONITOR_NEVER;
 	size_t running = 0;
 
 	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		if (monitor->lookups[i].ready)
+		const struct monitor_lookup *lookup = &monitor->lookups[i];
+
+		if (lookup->ready)
 			return 0;
-		running += monitor->lookups[i].fd >= 0;
-		if (monitor->lookups[i].due < due)
-			due = monitor->lookups[i].due;
+		running += lookup->fd >= 0;
+		if (lookup->fd < 0 && lookup->names.due < next)
+			next = lookup->names.due;
 	}
 	/* The end of one of those that run wakes us. */
-	return running < MONITOR_LOOKUPS_AT_ONCE ? due : MONITOR_NEVER;
+	return running < MONITOR_LOOKUPS_AT_ONCE && next < due ? next : due;
 }
 
 void endpoints_on_exit(struct monitor *monitor, pid_t pid)
@@ -117,61 +125,94 @@ void endpoints_on_exit(struct monitor *monitor, pid_t pid)
 	}
 }
 
-static void lookup_failed(struct monitor_lookup *lookup, const char *why)
-{
-	const struct config_endpoint *asked = &lookup->peer->endpoint;
+/* ---- Telling the engine ---- */
 
-	/* Once a name, not once an attempt. */
-	if (!lookup->failures)
-		log_line(LOG_WARNING, "%s does not resolve (%s): it is tried again until it does",
-			asked->host, why);
-	lookup->failures++;
-	snprintf(lookup->error, sizeof(lookup->error), "%s", why);
-	lookup->due = monitor_now() + (uint64_t)resolve_retry_delay(lookup->failures) * 1000;
-}
-
-static int tell_engine(struct monitor *monitor, const struct monitor_lookup *lookup)
+/* With force even a peer that is reached is sent elsewhere. */
+static int tell_engine(struct monitor *monitor, const struct monitor_lookup *lookup,
+	const struct endpoint *endpoint, bool force)
 {
 	char address[ENDPOINT_TEXT_SIZE], hex[KEY_HEX_SIZE];
 	struct text request = { 0 };
-	uint8_t key[KEY_LEN];
 	int error;
 
-	diff_peer_key(monitor->config, lookup->peer, key);
-	key_to_hex(hex, key);
-	endpoint_to_text(address, &lookup->endpoint);
-	text_add(&request, "set=1\npublic_key=%s\nupdate_only=true\nendpoint=%s\n\n", hex, address);
+	key_to_hex(hex, lookup->key);
+	endpoint_to_text(address, endpoint);
+	text_add(&request, "set=1\npublic_key=%s\nupdate_only=true\n%s=%s\n\n", hex,
+		force ? "endpoint" : "culvert_try_endpoint", address);
 	error = request.failed ? -ENOMEM : engine_ask(monitor, &request);
 	text_free(&request);
-	if (error)
+	if (error && error != -EINTR)
 		monitor_error(monitor, "the engine did not take the endpoint %s: %s", address,
 			strerror(-error));
-	else
-		log_line(LOG_INFO, "%s is %s", lookup->peer->endpoint.host, address);
 	return error;
 }
 
+static bool has_route(void *context, const struct endpoint *endpoint)
+{
+	struct monitor *monitor = context;
+	struct netlink_route route;
+
+	return !netlink_route_get(
+		       monitor->netlink, &endpoint->any, monitor->config->fwmark, &route) &&
+	       route.interface != monitor->interface;
+}
+
+static void say_next(const struct monitor_lookup *lookup, const struct endpoint *next)
+{
+	char present[ENDPOINT_TEXT_SIZE], address[ENDPOINT_TEXT_SIZE];
+	/* A peer that stays away is worth one line, not one every few minutes. */
+	const int priority = lookup->names.rounds > 1 ? LOG_DEBUG : LOG_INFO;
+
+	endpoint_to_text(address, next);
+	if (!endpoint_is_set(&lookup->endpoint)) {
+		log_line(LOG_INFO, "%s is %s", lookup->peer->endpoint.host, address);
+		return;
+	}
+	endpoint_to_text(present, &lookup->endpoint);
+	log_line(priority, "%s: %s instead of %s", lookup->peer->endpoint.host, address, present);
+}
+
+/* Its turn is the next address's. False: there is none. */
+static bool try_next(struct monitor *monitor, struct monitor_lookup *lookup, bool force)
+{
+	const struct endpoint *next =
+		names_next(&lookup->names, &lookup->endpoint, has_route, monitor);
+
+	if (!next || tell_engine(monitor, lookup, next, force))
+		return false;
+	say_next(lookup, next);
+	lookup->endpoint = *next;
+	endpoints_set_mtu(monitor);
+	return true;
+}
+
+/* ---- Looking up ---- */
+
 static void lookup_finish(struct monitor *monitor, struct monitor_lookup *lookup)
 {
+	const char *name = lookup->peer->endpoint.host;
 	struct resolve_result result;
 
 	resolve_finish(lookup->fd, &result);
 	lookup->fd = -1;
 	lookup->ready = false;
-	if (!result.count) {
-		lookup_failed(lookup, result.error);
+	names_found(&lookup->names, &result, monitor_now());
+	/* Once until it does resolve, not once an attempt. */
+	if (!result.count && !lookup->error[0])
+		log_line(LOG_WARNING, "%s does not resolve (%s): it is tried again until it does",
+			name, result.error);
+	memcpy(lookup->error, result.error, sizeof(lookup->error));
+	if (!result.count)
 		return;
-	}
-	lookup->endpoint = result.addresses[0];
-	routing_on_endpoint(monitor, &lookup->endpoint);
-	if (tell_engine(monitor, lookup)) {
+	for (unsigned i = 0; i < result.count; i++)
+		routing_on_endpoint(monitor, &result.addresses[i]);
+	if (lookup->renamed)
 		lookup->endpoint = (struct endpoint){ 0 };
-		lookup_failed(lookup, "the engine did not take it");
-		return;
-	}
-	lookup->failures = 0;
-	lookup->error[0] = '\0';
-	endpoints_set_mtu(monitor);
+	if (!endpoint_is_set(&lookup->endpoint) ||
+		(lookup->names.silent && !names_contain(&lookup->names, &lookup->endpoint)))
+		try_next(monitor, lookup, lookup->renamed);
+	lookup->renamed = false;
+	network_learn(monitor);
 }
 
 /* In the child: it parses what name servers answer. */
@@ -183,17 +224,91 @@ static void forget_secrets(void *config)
 static void lookup_start(struct monitor *monitor, struct monitor_lookup *lookup)
 {
 	const struct config_endpoint *asked = &lookup->peer->endpoint;
-	int error = resolve_start(asked->host, asked->port, monitor->uid, monitor->gid,
-		forget_secrets, monitor->config, &lookup->pid, &lookup->fd);
+	struct resolve_result none = { 0 };
+	const struct resolve_how how = { .uid = monitor->uid,
+		.gid = monitor->gid,
+		.mark = monitor->config->fwmark,
+		.resolv_conf = monitor->resolv_conf.bytes,
+		.forget = forget_secrets,
+		.context = monitor->config };
+	int error = resolve_start(asked->host, asked->port, &how, &lookup->pid, &lookup->fd);
 
-	lookup->due = MONITOR_NEVER;
-	if (error)
-		lookup_failed(lookup, strerror(-error));
+	lookup->names.due = NAMES_NEVER;
+	if (!error)
+		return;
+	log_line(LOG_WARNING, "cannot look up %s: %s", asked->host, strerror(-error));
+	names_found(&lookup->names, &none, monitor_now());
+}
+
+/* ---- How the peers are reached ---- */
+
+static void take_facts(
+	struct monitor *monitor, struct monitor_lookup *lookup, struct names_facts *facts)
+{
+	const bool waits = facts->waiting != NAMES_NEVER;
+
+	if (!lookup->renamed)
+		lookup->endpoint = facts->endpoint;
+	facts->no_route =
+		endpoint_is_set(&facts->endpoint) && !has_route(monitor, &facts->endpoint);
+	if (waits) /* it is about to turn out whether the endpoint is good */
+		monitor->names_due = monitor_now() + NAMES_POLL_FAST;
+	if (!names_observe(&lookup->names, facts, monitor_now()) &&
+		(endpoint_is_set(&lookup->endpoint) || !lookup->names.count))
+		return;
+	if (try_next(monitor, lookup, facts->no_route) && facts->no_route)
+		network_suspect(monitor);
+}
+
+static struct monitor_lookup *lookup_of(struct monitor *monitor, const uint8_t key[KEY_LEN])
+{
+	for (size_t i = 0; i < monitor->lookup_count; i++) {
+		if (key_equal(monitor->lookups[i].key, key))
+			return &monitor->lookups[i];
+	}
+	return NULL;
+}
+
+/* Asks for some of the look-ups' peers; the engine's answer has a limit. */
+static void ask_facts(struct monitor *monitor, size_t first, size_t end)
+{
+	struct text request = { 0 }, answer = { 0 };
+	char hex[KEY_HEX_SIZE];
+	uint8_t key[KEY_LEN];
+	struct names_facts facts;
+	const char *rest;
+
+	text_add(&request, "get=1\n");
+	for (size_t i = first; i < end; i++) {
+		key_to_hex(hex, monitor->lookups[i].key);
+		text_add(&request, "public_key=%s\n", hex);
+	}
+	text_add(&request, "\n");
+	if (!request.failed && !engine_get(monitor, &request, &answer)) {
+		rest = answer.bytes;
+		while (names_parse_facts(&rest, key, &facts)) {
+			struct monitor_lookup *lookup = lookup_of(monitor, key);
+
+			if (lookup)
+				take_facts(monitor, lookup, &facts);
+		}
+	}
+	text_free(&request);
+	text_free(&answer);
+}
+
+void endpoints_ask(struct monitor *monitor)
+{
+	monitor->names_due = monitor_now() + NAMES_POLL;
+	for (size_t i = 0; i < monitor->lookup_count; i += NAMES_POLL_PEERS) {
+		size_t end = i + NAMES_POLL_PEERS;
+
+		ask_facts(monitor, i, end < monitor->lookup_count ? end : monitor->lookup_count);
+	}
 }
 
 void endpoints_work(struct monitor *monitor)
 {
-	uint64_t now = monitor_now();
 	size_t running = 0;
 
 	for (size_t i = 0; i < monitor->lookup_count; i++) {
@@ -201,13 +316,26 @@ void endpoints_work(struct monitor *monitor)
 			lookup_finish(monitor, &monitor->lookups[i]);
 		running += monitor->lookups[i].fd >= 0;
 	}
+	if (monitor->lookup_count && monitor->names_due <= monitor_now())
+		endpoints_ask(monitor);
 	for (size_t i = 0; i < monitor->lookup_count && running < MONITOR_LOOKUPS_AT_ONCE; i++) {
-		if (monitor->lookups[i].due > now)
+		struct monitor_lookup *lookup = &monitor->lookups[i];
+
+		if (lookup->fd >= 0 || lookup->names.due > monitor_now())
 			continue;
-		lookup_start(monitor, &monitor->lookups[i]);
-		running++;
+		lookup_start(monitor, lookup);
+		running += lookup->fd >= 0;
 	}
 }
+
+void endpoints_network_changed(struct monitor *monitor)
+{
+	for (size_t i = 0; i < monitor->lookup_count; i++)
+		names_network_changed(&monitor->lookups[i].names, monitor_now());
+	monitor->names_due = monitor_now() + NAMES_POLL_FAST;
+}
+
+/* ---- The MTU ---- */
 
 /* What the tunnel adds to a packet at most, over all that the peers' ciphers may turn out to be. */
 static unsigned overhead(const struct config *config)
@@ -239,8 +367,7 @@ static const struct monitor_lookup *find_lookup(
 	return NULL;
 }
 
-/* Where a peer is, as far as we know. */
-static bool known_endpoint(
+bool endpoints_known(
 	const struct monitor *monitor, const struct config_peer *peer, struct endpoint *endpoint)
 {
 	const struct monitor_lookup *lookup;
@@ -271,7 +398,8 @@ static unsigned route_mtu(struct monitor *monitor, const struct netlink_route *r
 	return mtu;
 }
 
-/* The smallest of all ways to the known endpoints, else the default route's. */
+/* The smallest of all ways to the known endpoints, else the default route's. 0: there is no way,
+ * but one was known before, as where a laptop has no network for a while. */
 static unsigned path_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 {
 	const struct config *config = monitor->config;
@@ -281,7 +409,7 @@ static unsigned path_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 	unsigned smallest = 0, mtu;
 
 	for (size_t i = 0; i < config->peer_count; i++) {
-		if (!known_endpoint(monitor, &config->peers[i], &endpoint) ||
+		if (!endpoints_known(monitor, &config->peers[i], &endpoint) ||
 			netlink_route_get(monitor->netlink, &endpoint.any, config->fwmark, &route))
 			continue;
 		memcpy(to, "to ", 4);
@@ -294,13 +422,14 @@ static unsigned path_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 	}
 	if (!smallest && !netlink_route_default(monitor->netlink, &route))
 		smallest = route_mtu(monitor, &route, why, "by default");
-	if (!smallest) {
+	if (!smallest && !monitor->mtu) {
 		smallest = MTU_DEFAULT;
 		snprintf(why, MONITOR_TEXT_SIZE, "%u as long as no route is known", smallest);
 	}
 	return smallest;
 }
 
+/* 0: as before. */
 static unsigned choose_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 {
 	unsigned added = overhead(monitor->config), path;
@@ -311,6 +440,8 @@ static unsigned choose_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 		return monitor->config->mtu;
 	}
 	path = path_mtu(monitor, from);
+	if (!path)
+		return 0;
 	if (path < MTU_MIN + added) {
 		snprintf(why, MONITOR_TEXT_SIZE, "the least for IPv6; %.160s would allow less",
 			from);
@@ -326,6 +457,8 @@ int endpoints_set_mtu(struct monitor *monitor)
 	unsigned mtu = choose_mtu(monitor, why), before = monitor->mtu;
 	int error = 0;
 
+	if (!mtu)
+		return 0;
 	if (mtu != before)
 		error = netlink_link_set_mtu(monitor->netlink, monitor->interface, mtu);
 	if (error) {

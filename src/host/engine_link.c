@@ -154,7 +154,7 @@ static int answer_errno(const char *answer)
 	return number > 0 ? -(int)number : (int)number;
 }
 
-int engine_ask(struct monitor *monitor, const struct text *request)
+int engine_get(struct monitor *monitor, const struct text *request, struct text *answer)
 {
 	uint64_t until = monitor_now() + ANSWER_TIMEOUT;
 	const char *end = NULL;
@@ -178,6 +178,15 @@ int engine_ask(struct monitor *monitor, const struct text *request)
 		error = -EPIPE;
 	else
 		error = -ETIMEDOUT;
+	if (answer && !error) {
+		*answer = monitor->engine_in;
+		monitor->engine_in = (struct text){ 0 };
+	}
 	text_free(&monitor->engine_in);
 	return error;
+}
+
+int engine_ask(struct monitor *monitor, const struct text *request)
+{
+	return engine_get(monitor, request, NULL);
 }

@@ -101,9 +101,11 @@ enum source {
 	SOURCE_CLIENT,
 	SOURCE_LOOKUP,
 	SOURCE_ROUTING,
+	SOURCE_NETWORK,
+	SOURCE_TIMER,
 };
 
-enum { POLLS_MAX = 5 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
+enum { POLLS_MAX = 7 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
 
 struct poll_set {
 	struct pollfd polls[POLLS_MAX];
@@ -139,6 +141,8 @@ static void watch_all(const struct monitor *monitor, struct poll_set *set)
 		SOURCE_ENGINE, 0);
 	watch(set, monitor->listener, POLLIN, SOURCE_LISTENER, 0);
 	watch(set, monitor->routing.watch, POLLIN, SOURCE_ROUTING, 0);
+	watch(set, monitor->network.watch, POLLIN, SOURCE_NETWORK, 0);
+	watch(set, monitor->network.timer, POLLIN, SOURCE_TIMER, 0);
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		const struct monitor_client *client = &monitor->clients[i];
 
@@ -190,6 +194,12 @@ static void dispatch(struct monitor *monitor, const struct poll_set *set, nfds_t
 		break;
 	case SOURCE_ROUTING:
 		routing_on_news(monitor);
+		break;
+	case SOURCE_NETWORK:
+		network_on_news(monitor);
+		break;
+	case SOURCE_TIMER:
+		network_on_timer(monitor);
 		break;
 	}
 }
@@ -296,13 +306,19 @@ static int prepare(struct monitor *monitor)
 			monitor_error(
 				monitor, "cannot open a netlink socket: %s", strerror(-error));
 	}
+	if (!error) {
+		error = network_open(monitor);
+		if (error)
+			monitor_error(monitor, "cannot watch the network and the clock: %s",
+				strerror(-error));
+	}
 	return error;
 }
 
 static uint64_t next_due(const struct monitor *monitor)
 {
-	const uint64_t dues[] = { endpoints_due(monitor), routing_due(monitor),
-		service_due(monitor) };
+	const uint64_t dues[] = { endpoints_due(monitor), network_due(monitor),
+		routing_due(monitor), service_due(monitor) };
 	uint64_t first = MONITOR_NEVER;
 
 	for (size_t i = 0; i < sizeof(dues) / sizeof(*dues); i++)
@@ -313,6 +329,7 @@ static uint64_t next_due(const struct monitor *monitor)
 static void run(struct monitor *monitor)
 {
 	while (!monitor->stop_signals && monitor->engine) {
+		network_work(monitor);
 		endpoints_work(monitor);
 		routing_work(monitor);
 		control_work(monitor);
@@ -360,7 +377,7 @@ int monitor_run(struct config *config)
 	monitor->config = config;
 	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
-	monitor->routing.watch = -1;
+	monitor->routing.watch = monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
 		monitor->clients[i].fd = -1;
 	monitor->since = time(NULL);
@@ -370,11 +387,13 @@ int monitor_run(struct config *config)
 		error = bring_up_and_run(monitor);
 	config = monitor->config; /* another one after a reload */
 	notify_close(&monitor->notify);
+	network_close(monitor);
 	netlink_close(monitor->netlink);
 	if (monitor->signals >= 0)
 		close(monitor->signals);
 	if (monitor->lock >= 0)
 		close(monitor->lock);
+	text_free(&monitor->resolv_conf);
 	free(monitor);
 out:
 	config_free(config);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the parts of the monitor share: monitor.c (the loop), bringup.c (the steps and their undo),
- * engine_link.c (the engine), endpoints.c (names and MTU), routing.c (rules and kill switch),
- * control.c (answers to `culvert status` and `culvert reload`), reload.c, service.c (systemd).
+ * engine_link.c (the engine), endpoints.c (names and MTU), network.c (the network around),
+ * routing.c (rules and kill switch), control.c (answers to `culvert status` and `culvert reload`),
+ * reload.c, service.c (systemd).
  *
  * There is one loop, monitor_pump. It only moves bytes and notes what happened; whoever waits for
  * something (a hook's end, the engine's answer) pumps until it is noted, so that the engine is
@@ -18,10 +19,13 @@
 #include <time.h>
 
 #include "core/endpoint.h"
+#include "host/clockwatch.h"
 #include "host/config.h"
 #include "host/diff.h"
 #include "host/dns.h"
+#include "host/names.h"
 #include "host/netlink.h"
+#include "host/netwatch.h"
 #include "host/notify.h"
 #include "host/resolve.h"
 #include "host/routing.h"
@@ -39,13 +43,28 @@ enum {
 /* A peer whose endpoint is a name. */
 struct monitor_lookup {
 	const struct config_peer *peer; /* in monitor.config */
-	struct endpoint endpoint;       /* what the name led to; unset until then */
-	unsigned failures;
-	uint64_t due; /* milliseconds; MONITOR_NEVER: nothing planned */
-	pid_t pid;    /* 0: none is running */
+	uint8_t key[KEY_LEN];           /* by which the engine knows it */
+	struct names names;
+	struct endpoint endpoint; /* where the engine sends, as far as we know; unset until then */
+	bool renamed;             /* the file has another name than before: its first address
+				     counts, whether the peer is reached or not */
+	pid_t pid;                /* 0: no look-up is running */
 	int fd;
 	bool ready; /* fd has the answer */
 	char error[RESOLVE_ERROR_SIZE];
+};
+
+/* What is known of the network around, to see that it is another one. */
+struct monitor_network {
+	int watch; /* netlink, -1: there is none */
+	struct netwatch_news news;
+	uint64_t due;     /* of a reaction; MONITOR_NEVER: nothing happened */
+	uint64_t reacted; /* when last; 0: never */
+	struct text ways; /* to the peers, as they were last */
+	int timer;        /* boot time, so that it ends with a sleep */
+	struct clockwatch clocks;
+	uint64_t slept; /* milliseconds, since the last reaction */
+	time_t changed; /* when last, for status; 0: never */
 };
 
 enum monitor_client_state {
@@ -115,6 +134,9 @@ struct monitor {
 	uint64_t watchdog_due;                    /* milliseconds */
 	char service_status[SERVICE_STATUS_SIZE]; /* as it was told last */
 	struct routing routing;
+	struct text resolv_conf; /* as it was before we came */
+	uint64_t names_due;      /* when the engine is asked next how the peers are reached */
+	struct monitor_network network;
 };
 
 /* Logs an error and keeps it for status. */
@@ -143,19 +165,41 @@ void bringup_delete_routes(struct monitor *monitor, const struct diff_routes *ro
 int engine_start(struct monitor *monitor);
 void engine_stop(struct monitor *monitor);
 int engine_ask(struct monitor *monitor, const struct text *request);
+/* The same, and with 0 the answer, to be freed. */
+int engine_get(struct monitor *monitor, const struct text *request, struct text *answer);
 void engine_on_readable(struct monitor *monitor);
 void engine_on_writable(struct monitor *monitor);
 void engine_on_exit(struct monitor *monitor, int wait_status);
 
-/* endpoints.c. endpoints_plan makes the list anew from the configuration and keeps what is known of
- * endpoints that stay; old is the configuration the list was made from. */
-int endpoints_plan(struct monitor *monitor, const struct config *old);
+/* endpoints.c. endpoints_plan makes the list anew from the configuration and, in a reload, keeps
+ * what is known of endpoints that stay. */
+int endpoints_plan(struct monitor *monitor, bool reload);
 void endpoints_free(struct monitor *monitor);
 void endpoints_work(struct monitor *monitor); /* starts what is due, uses what has come */
 uint64_t endpoints_due(const struct monitor *monitor);
 void endpoints_on_exit(struct monitor *monitor, pid_t pid);
+/* Asks the engine how the peers are reached whose endpoints are names, and acts on that. */
+void endpoints_ask(struct monitor *monitor);
+/* Another network: names are looked up again, and whatever was heard in the old one is forgotten.
+ */
+void endpoints_network_changed(struct monitor *monitor);
+/* Where a peer of the file is, as far as we know; false: nowhere yet. */
+bool endpoints_known(
+	const struct monitor *monitor, const struct config_peer *peer, struct endpoint *endpoint);
 /* Finds out the MTU and sets it if it is another than before. 0 or -errno, said already. */
 int endpoints_set_mtu(struct monitor *monitor);
+
+/* network.c: what changes around us, sleep, and clocks. network_open: 0 or -errno. */
+int network_open(struct monitor *monitor);
+void network_close(struct monitor *monitor);
+void network_learn(struct monitor *monitor);   /* endpoints are others: which ways lead there */
+void network_suspect(struct monitor *monitor); /* a way has gone: it is another network, surely */
+void network_on_news(struct monitor *monitor);
+void network_on_timer(struct monitor *monitor);
+void network_work(struct monitor *monitor); /* reacts, when that is due */
+uint64_t network_due(const struct monitor *monitor);
+/* By how many seconds the clock is behind what it has shown; 0: not at all. */
+uint64_t network_clock_behind(const struct monitor *monitor);
 
 /* control.c */
 int control_open(struct monitor *monitor);

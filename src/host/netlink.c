@@ -334,6 +334,14 @@ static unsigned route_first_hop(const struct nlattr *multipath)
 	return (unsigned)hop->rtnh_ifindex;
 }
 
+static void route_address(uint8_t address[16], const struct nlattr *attribute)
+{
+	const size_t len = mnl_attr_get_payload_len(attribute);
+
+	if (len <= 16)
+		memcpy(address, mnl_attr_get_payload(attribute), len);
+}
+
 static void route_read(const struct nlmsghdr *header, struct route_facts *facts)
 {
 	const struct rtmsg *message = mnl_nlmsg_get_payload(header);
@@ -356,6 +364,10 @@ static void route_read(const struct nlmsghdr *header, struct route_facts *facts)
 			facts->route.mtu = route_metrics_mtu(attribute);
 		else if (type == RTA_MULTIPATH)
 			facts->route.interface = route_first_hop(attribute);
+		else if (type == RTA_GATEWAY)
+			route_address(facts->route.gateway, attribute);
+		else if (type == RTA_PREFSRC)
+			route_address(facts->route.source, attribute);
 	}
 }
 

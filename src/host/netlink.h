@@ -73,6 +73,8 @@ bool netlink_watch_read(int fd, uint32_t table, uint32_t other_table);
 struct netlink_route {
 	unsigned interface;
 	unsigned mtu; /* the route's own, 0: it has none and the interface's counts */
+	/* In the first 4 or 16 bytes; all zero: none. Of netlink_route_get alone. */
+	uint8_t gateway[16], source[16];
 };
 
 /* The route that a packet with this mark would take to an address; -ENETUNREACH: none. */

@@ -165,7 +165,7 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 	*whole = (struct diff){ 0 };
 	monitor->addresses_added = monitor->installed.addresses_added.count;
 	monitor->routes_added = monitor->installed.routes_added.count;
-	if (endpoints_plan(monitor, old)) {
+	if (endpoints_plan(monitor, true)) {
 		add_problem(answer, LOG_ERR, "out of memory: endpoint names are not looked up");
 		endpoints_free(monitor);
 		good = false;
@@ -175,6 +175,7 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 		good = false;
 	}
 	config_free(old);
+	network_learn(monitor);
 	if (endpoints_set_mtu(monitor)) {
 		text_add(answer, "problem=%s\n", monitor->last_error);
 		good = false;

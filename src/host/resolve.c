@@ -2,16 +2,22 @@
 /* Looking up endpoint names in child processes. */
 #include "host/resolve.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <nss.h>
+#endif
 
 #include "host/child.h"
+#include "host/outside.h"
 
 /* What goes through the pipe, whole: the child is as trusted as the replies that it parses. */
 struct answer {
@@ -69,7 +75,7 @@ int resolve_numeric(const char *host, const char *port, struct endpoint *endpoin
 	return known ? 0 : -EINVAL;
 }
 
-static void look_up(const char *host, const char *port, struct answer *answer)
+static void look_up_as_usual(const char *host, const char *port, struct answer *answer)
 {
 	struct addrinfo *list = NULL;
 
@@ -87,21 +93,73 @@ static void look_up(const char *host, const char *port, struct answer *answer)
 	freeaddrinfo(list);
 }
 
-static void __attribute__((noreturn))
-run_child(const char *host, const char *port, uid_t uid, gid_t gid, int fd)
+/* Which sources getaddrinfo asks from here on; elsewhere than with glibc it cannot be told. */
+static void use_sources(const char *sources)
 {
+#ifdef __GLIBC__
+	__nss_configure_lookup("hosts", sources);
+#else
+	(void)sources;
+#endif
+}
+
+static void look_up_outside(
+	const struct outside *outside, const char *host, const char *port, struct answer *answer)
+{
+	struct outside_addresses found;
+
+	outside_look_up(outside, host, &found);
+	for (unsigned i = 0; i < found.count && answer->count < RESOLVE_ADDRESSES_MAX; i++) {
+		struct endpoint *address = &found.items[i];
+
+		/* In both families the port is in the same place. */
+		address->v4.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
+		memcpy(&answer->addresses[answer->count++], &address->v6, sizeof(address->v6));
+	}
+}
+
+/* Past the tunnel, but what this host itself knows of the name comes first; and what only its
+ * resolver may know, last. */
+static void look_up(
+	const struct outside *outside, const char *host, const char *port, struct answer *answer)
+{
+	if (outside->server_count) {
+		use_sources("files");
+		look_up_as_usual(host, port, answer);
+		if (answer->count)
+			return;
+		*answer = (struct answer){ 0 };
+		look_up_outside(outside, host, port, answer);
+		if (answer->count)
+			return;
+		use_sources("mdns4_minimal resolve [!UNAVAIL=return] dns");
+	}
+	look_up_as_usual(host, port, answer);
+}
+
+static void __attribute__((noreturn))
+run_child(const char *host, const char *port, const struct resolve_how *how, int fd)
+{
+	struct outside outside = { .sockets = { -1, -1 } };
 	struct answer answer = { 0 };
 
 	prctl(PR_SET_NAME, "culvert-resolve");
 	alarm(RESOLVE_TIMEOUT);
-	if ((uid && child_drop_user(uid, gid)) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (how->mark)
+		outside_open(&outside, how->mark);
+	if ((how->uid && child_drop_user(how->uid, how->gid)) ||
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		_exit(1);
-	look_up(host, port, &answer);
+	if (how->mark) {
+		outside_add_present_servers(&outside);
+		outside_add_servers(&outside, how->resolv_conf ? how->resolv_conf : "");
+	}
+	look_up(&outside, host, port, &answer);
 	_exit(write(fd, &answer, sizeof(answer)) == sizeof(answer) ? 0 : 1);
 }
 
-int resolve_start(const char *host, const char *port, uid_t uid, gid_t gid,
-	void (*forget)(void *context), void *context, pid_t *pid, int *fd)
+int resolve_start(
+	const char *host, const char *port, const struct resolve_how *how, pid_t *pid, int *fd)
 {
 	int ends[2], error;
 	pid_t child;
@@ -110,9 +168,9 @@ int resolve_start(const char *host, const char *port, uid_t uid, gid_t gid,
 		return -errno;
 	child = child_fork(&ends[1], 1);
 	if (!child) {
-		if (forget)
-			forget(context);
-		run_child(host, port, uid, gid, ends[1]);
+		if (how->forget)
+			how->forget(how->context);
+		run_child(host, port, how, ends[1]);
 	}
 	error = -errno;
 	close(ends[1]);

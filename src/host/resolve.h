@@ -34,11 +34,21 @@ unsigned resolve_retry_delay(unsigned failures);
  * name. */
 int resolve_numeric(const char *host, const char *port, struct endpoint *endpoint);
 
-/* Starts looking up; as this user unless uid is 0. forget(context) wipes in the child what must not
- * meet the replies (NULL: there is nothing). 0, *pid and *fd, which becomes readable once the
+/* How a look-up is done. */
+struct resolve_how {
+	uid_t uid; /* as this user, unless 0 */
+	gid_t gid;
+	uint32_t mark; /* past the tunnel whose packets bear it (host/outside.h); 0: as usual */
+	const char *resolv_conf; /* as it was before the tunnel; NULL: not known */
+	/* Wipes in the child what must not meet the replies. NULL: there is nothing. */
+	void (*forget)(void *context);
+	void *context;
+};
+
+/* Starts looking up. 0, *pid and *fd, which becomes readable once the
  * answer is there or never will be; or -errno. */
-int resolve_start(const char *host, const char *port, uid_t uid, gid_t gid,
-	void (*forget)(void *context), void *context, pid_t *pid, int *fd);
+int resolve_start(
+	const char *host, const char *port, const struct resolve_how *how, pid_t *pid, int *fd);
 
 /* Reads the answer and closes fd. A result always comes out. */
 void resolve_finish(int fd, struct resolve_result *result);

@@ -12,6 +12,9 @@ keepalive_is() { [ "$(shown a persistent-keepalive b)" = "$1" ]; }
 
 two_ends
 third_end
+own_names a
+add_name a b.example.net "${outside4[b]}"
+add_name a b6.example.net "${outside6[b]}"
 make_keys a b c
 for name in b c; do
 	start_device "$name" culvert
@@ -78,6 +81,52 @@ must reload
 ! ip -n "$prefix-a" addr show dev "$(dev a)" | grep -q 10.70.0.1/24 || fail "the old address is still there"
 pings_both a b
 same_session "addresses that changed"
+
+step "everything at once under traffic, and not a packet is lost"
+ns a ping -n -q -i 0.02 -c 250 "${inside4[b]}" >"$tmp/flow" 2>&1 &
+flow=$!
+for _ in 1 2 3 4 5; do
+	write_conf a "PrivateKeyFile = a.key\nMTU = 1380\nAddress = 10.70.0.1/24" \
+		"$(peer_c | sed 's|10.80.0.0/16|10.80.0.0/16, 10.81.0.0/16|')" "$(peer_b "PersistentKeepalive = 7")"
+	must reload
+	expect_equal "the new MTU" 1380 "$(mtu_of a)"
+	write_conf a "PrivateKeyFile = a.key" "$(peer_b)"
+	must reload
+	expect_equal "the old MTU" 1420 "$(mtu_of a)"
+done
+[ -d "/proc/$flow" ] || fail "the reloads took longer than the traffic"
+wait "$flow"
+expect_match "pings during the reloads" "250 packets transmitted, 250 received" "$(cat "$tmp/flow")"
+same_session "reloads under traffic"
+
+step "a network moves from one peer to the other, and back"
+write_conf a "PrivateKeyFile = a.key" "$(peer_b)" "$(peer_c)"
+must reload
+has_network() { [[ $(shown a allowed-ips "$1") == *10.80.0.0/16* ]]; }
+has_network c || fail "c does not have the network"
+write_conf a "PrivateKeyFile = a.key" "$(peer_b "AllowedIPs = 10.80.0.0/16")" "$(peer_c | sed 's|, 10.80.0.0/16||')"
+must reload
+{ has_network b && ! has_network c; } || fail "the network did not move to b"
+write_conf a "PrivateKeyFile = a.key" "$(peer_c)" "$(peer_b)"
+must reload
+{ has_network c && ! has_network b; } || fail "the network did not move back to c"
+expect_equal "the way to the network that moved" "$(dev a)" "$(route_to 10.80.1.1)"
+pings_both a b
+same_session "a network that moved"
+
+step "an endpoint becomes a name, another name, a number again"
+name_is() { # NAME ENDPOINT
+	write_conf a "PrivateKeyFile = a.key" "$(peer_b | sed "s/^Endpoint.*/Endpoint = $1:$port/")"
+	must reload
+	wait_for 5 "b's endpoint by $1" endpoint_is a b "$2"
+}
+name_is b.example.net "$(endpoint_of b 4)"
+name_is b6.example.net "$(endpoint_of b 6)"
+pings_both a b
+name_is b.example.net "$(endpoint_of b 4)"
+name_is "${outside4[b]}" "$(endpoint_of b 4)"
+pings_both a b
+same_session "names"
 
 step "and down: all as before"
 stop_culvert a

@@ -285,6 +285,100 @@ static void our_address_is_forgotten_when_nobody_answers(const struct sim_kind *
 	sim_free(sim);
 }
 
+/* It was gone, and for all that time the other end had packets for it. */
+static void back_after_an_hour(const struct sim_kind *kind)
+{
+	for (unsigned which = 0; which < 2; which++) {
+		struct sim *sim = sim_busy(which + 14, kind);
+		struct sim_end *gone = sim->ends[which], *stays = sim->ends[!which];
+		const unsigned before = sim_handshakes(stays);
+
+		gone->cut = true;
+		sim_run(sim, 3600 * SECOND);
+		/* It is asked for all the time, and no more often than that. */
+		assert_in_range(sim_handshakes(stays) - before, 500, 800);
+		gone->cut = false;
+		sim_recover(gone, stays, sim_retry_time(kind, 99) + JITTER + SECOND);
+		sim_check(sim);
+		sim_free(sim);
+	}
+}
+
+/* What is done when the network is another one: the other end learns of it although there is
+ * nothing to be said, and a session that both have goes on. */
+static void handshake_in_another_network(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_pair(16, kind);
+	struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+
+	assert_true(sim_reaches(a, b, SECOND));
+	for (unsigned i = 0; i < 5; i++) {
+		const unsigned before = a->messages[SIM_INITIATION];
+
+		a->address = sim_address4(80 + i, 9);
+		sim_run(sim, SECOND);
+		tunnel_handshake_all(a->tunnel, 540 * SECOND, sim_now(a));
+		sim_touch(a);
+		sim_run(sim, SECOND / 2);
+		assert_int_equal(a->messages[SIM_INITIATION], before + 1);
+		assert_true(endpoint_equal(&sim_peer(b, a)->endpoint, &a->address));
+		assert_true(sim_reaches(b, a, SECOND));
+	}
+	sim_run(sim, 2000 * SECOND); /* all is forgotten, and stays so */
+	const unsigned last = sim_handshakes(a);
+
+	tunnel_handshake_all(a->tunnel, 540 * SECOND, sim_now(a));
+	sim_touch(a);
+	sim_run(sim, SECOND);
+	assert_int_equal(sim_handshakes(a), last);
+	/* But a sleep is no time in which anything could have been done. */
+	tunnel_handshake_all(a->tunnel, 2100 * SECOND, sim_now(a));
+	sim_touch(a);
+	sim_run(sim, SECOND);
+	assert_int_equal(sim_handshakes(a), last + 1);
+	sim_check(sim);
+	sim_free(sim);
+}
+
+/* An address that is to be tried is taken by who waits in vain, and by nobody else. */
+static void trying_another_address(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_pair(17, kind);
+	struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+	const struct endpoint nowhere = sim_address4(90, 1), home = b->address;
+	struct peer *peer = sim_peer(a, b);
+
+	assert_true(sim_reaches(a, b, SECOND));
+	tunnel_try_endpoint(a->tunnel, peer, &nowhere, sim_now(a));
+	assert_true(endpoint_equal(&peer->endpoint, &home));
+	b->address = sim_address4(91, 2);
+	b->cut = true; /* or it would say where it is now */
+	sim_traffic(a, b, 500 * MILLISECOND);
+	sim_run(sim, sim_answer_time(kind) + JITTER + SECOND);
+	assert_true(peer->timers.waiting_since != 0);
+	const unsigned before = a->messages[SIM_INITIATION];
+
+	tunnel_try_endpoint(a->tunnel, peer, &nowhere, sim_now(a));
+	sim_touch(a);
+	sim_run(sim, MILLISECOND);
+	assert_true(endpoint_equal(&peer->endpoint, &nowhere));
+	assert_int_equal(a->messages[SIM_INITIATION], before + 1); /* at once */
+	b->cut = false;
+	tunnel_try_endpoint(a->tunnel, peer, &b->address, sim_now(a));
+	sim_touch(a);
+	sim_run(sim, SECOND);
+	assert_int_equal(a->messages[SIM_INITIATION], before + 2);
+	assert_int_equal(peer->timers.waiting_since, 0);
+	assert_true(sim_reaches(a, b, SECOND));
+	sim_traffic(a, b, 0);
+	/* After long silence nobody knows better than the name. */
+	sim_run(sim, 300 * SECOND);
+	tunnel_try_endpoint(a->tunnel, peer, &home, sim_now(a));
+	assert_true(endpoint_equal(&peer->endpoint, &home));
+	sim_check(sim);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	static const struct sim_scenario scenarios[] = {
@@ -300,6 +394,9 @@ int main(void)
 		SIM_EACH(both_move),
 		SIM_EACH(nat_forgets),
 		SIM_EACH(late_packets_from_the_old_address),
+		SIM_EACH(back_after_an_hour),
+		SIM_EACH(handshake_in_another_network),
+		SIM_EACH(trying_another_address),
 		SIM_EACH(our_address_is_forgotten_when_nobody_answers),
 	};
 

@@ -72,10 +72,11 @@ static void end_loudly(void *context)
 static int look_up_and(
 	const char *host, void (*forget)(void *), void *context, struct resolve_result *result)
 {
+	const struct resolve_how how = { .forget = forget, .context = context };
 	int fd, status;
 	pid_t pid;
 
-	assert_int_equal(resolve_start(host, "51820", 0, 0, forget, context, &pid, &fd), 0);
+	assert_int_equal(resolve_start(host, "51820", &how, &pid, &fd), 0);
 	resolve_finish(fd, result);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;

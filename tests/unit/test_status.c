@@ -36,6 +36,7 @@ static const char monitor_answer[] =
 	"name=office\nstate=running\npid=11\nengine_pid=12\ndevice=wg0\nconfig=/etc/culvert/"
 	"office.conf\n"
 	"since=996400\nmtu=1420\nmtu_why=1500 of device eth0, less 80\nuser=nobody\nnew=x\n"
+	"network_changed=999940\nclock_behind=7200\n"
 	"dns_backend=resolvconf\ndns_server=10.9.0.2\ndns_server=fd09::2\ndns_domain=corp.example\n"
 	"routing=IPv4 by rules into table 7\nkill_switch=paused\npaused=90\n"
 	"peer=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nendpoint_name=gone:1\n"
@@ -207,7 +208,8 @@ static void test_person(void **state)
 {
 	static const char *const expected[] = { "office: up since ", "(1 h 0 min)", "device wg0",
 		"port 51820", "mark 0x10", "MTU 1420: 1500 of device eth0, less 80",
-		"  offload: device tcp+udp, sockets send\n",
+		"  offload: device tcp+udp, sockets send\n", "  the network changed 1 min ago\n",
+		"  the clock is wrong, by 2 h 0 min at least: ",
 		"  DNS: 10.9.0.2, fd09::2; domains corp.example (resolvconf)\n", "  B\"\\ü??  ",
 		"  b.example:7 (192.0.2.1:7)  ", "  10 s ago  ", "  aegis-128l  ",
 		"  12.1 KiB / 777 B  ", "6 dropped, 3 replays, 5 refused",
@@ -248,6 +250,7 @@ static void test_json(void **state)
 		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [", "\"name\": \"office\"",
 		"\"since\": 996400", "\"last_error\": null", "\"fwmark\": 16",
 		"\"offload\": {\"device\": [\"tcp\",\"udp\"], \"sockets\": [\"send\"]}, ",
+		"\"network_changed\": 999940", "\"clock_behind\": 7200",
 		"\"routing\": \"IPv4 by rules into table 7\"", "\"kill_switch\": \"paused\"",
 		"\"paused\": 90", "\"dns\": { \"backend\": \"resolvconf\", \"error\": null, ",
 		"\"servers\": [\"10.9.0.2\", \"fd09::2\"], \"domains\": [\"corp.example\"] }, ",

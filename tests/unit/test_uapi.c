@@ -229,6 +229,11 @@ static const struct {
 	{ A "persistent_keepalive_interval=off", EINVAL },
 	{ A "persistent_keepalive_interval=", EINVAL },
 	{ A "endpoint=", EINVAL },
+	{ "culvert_handshake=true", EINVAL },
+	{ "culvert_handshake=4294967296", EINVAL },
+	{ A "culvert_handshake=1", EINVAL },
+	{ "culvert_try_endpoint=192.0.2.1:1", EINVAL },
+	{ A "culvert_try_endpoint=example.net:1", EINVAL },
 	{ A "endpoint=example.net:51820", EINVAL },
 	{ A "endpoint=192.0.2.1", EINVAL },
 	{ A "endpoint=192.0.2.1:0", EINVAL },
@@ -475,6 +480,45 @@ static void offload_in_use(void **state)
 	fixture_free(&fixture);
 }
 
+/* ---- How peers are reached ---- */
+
+#define REACHED(key, rest) "public_key=" key "\n" rest
+
+static void test_reached(void **state)
+{
+	static const struct {
+		const char *request, *answer;
+	} steps[] = {
+		{ "get=1\npublic_key=" ANNA "\n\n",
+			REACHED(ANNA, "rx_bytes=0\n") KEEPALIVE("0") OK },
+		{ SET(A "culvert_try_endpoint=192.0.2.1:7\npersistent_keepalive_interval=9\n"),
+			OK },
+		{ "get=1\npublic_key=" ANNA "\npublic_key=" CARL "\npublic_key=" BERT "\n\n",
+			REACHED(ANNA, "endpoint=192.0.2.1:7\nrx_bytes=0\n") KEEPALIVE("9")
+				REACHED(BERT, "rx_bytes=0\n") KEEPALIVE("0") OK },
+		{ SET("culvert_handshake=4294967295\n"), OK },
+		{ "get=1\npublic_key=" CARL "\n\n", OK },
+		{ "get=1\npublic_key=00\n\n", "errno=-22\n\n" },
+		{ "get=1\npublic_key=" ANNA "\nendpoint=192.0.2.1:8\n\n", "errno=-22\n\n" },
+		{ "get=1\nlisten_port=5\n\n", "errno=-22\n\n" },
+	};
+	struct fixture fixture;
+
+	(void)state;
+	fixture_init(&fixture);
+	expect(&fixture, SET("private_key=" PRIVATE "\n" A "public_key=" BERT "\n"), OK);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		expect(&fixture, steps[i].request, steps[i].answer);
+	struct peer *anna = tunnel_first_peer(fixture.tunnel);
+
+	anna->last_handshake_boot = when.boot - 5000000;
+	anna->timers.waiting_since = when.boot - 1234000000 / 2;
+	expect(&fixture, steps[0].request,
+		REACHED(ANNA, "endpoint=192.0.2.1:7\nrx_bytes=0\n")
+			KEEPALIVE("9") "culvert_handshake_age=5\nculvert_waiting=617\n" OK);
+	fixture_free(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_rebind_fails),
 		cmocka_unit_test(test_lacking_ciphers),
 		cmocka_unit_test(test_peer_that_is_ourselves),
+		cmocka_unit_test(test_reached),
 		cmocka_unit_test(test_shared_key),
 		cmocka_unit_test(test_shared_key_stays_secret),
 		cmocka_unit_test(offload_in_use),
