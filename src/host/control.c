@@ -133,6 +133,14 @@ static void add_peer(
 		add_line(out, "resolve_error", lookup->error);
 }
 
+static void add_table(struct text *out, const struct config *config)
+{
+	if (config->table == CONFIG_TABLE_NUMBER)
+		text_add(out, "table=%u\n", config->table_number);
+	else
+		add_line(out, "table", config->table == CONFIG_TABLE_OFF ? "off" : "auto");
+}
+
 static void answer_status(const struct monitor *monitor, struct text *out)
 {
 	const struct config *config = monitor->config;
@@ -145,6 +153,8 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	text_add(out, "since=%lld\nmtu=%u\n", (long long)monitor->since, monitor->mtu);
 	add_line(out, "mtu_why", monitor->mtu_why);
 	add_line(out, "user", monitor->user);
+	add_table(out, config);
+	text_add(out, "routes=%zu\n", monitor->routes_added);
 	add_line(out, "last_error", monitor->last_error);
 	for (size_t i = 0; i < config->peer_count; i++)
 		add_peer(monitor, out, &config->peers[i]);

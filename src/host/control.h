@@ -4,7 +4,9 @@
  *
  * One request a connection: a line, "status" or "reload". The answer is lines KEY=VALUE and a blank
  * one. status: name, state (starting, running, stopping), pid, engine_pid (0: none), device,
- * config, since (Unix time), mtu (0: not set yet), mtu_why, user, last_error; then for each peer of
+ * config, since (Unix time), mtu (0: not set yet), mtu_why, user, table (auto, off or a number),
+ * routes (how many were added), network_changed (Unix time of the last), clock_behind (seconds that
+ * the clock has gone back by), last_error; then for each peer of
  * the file peer (its public key, base64) and, with an endpoint in the file, endpoint_name
  * (HOST:PORT), resolved (true or false) and resolve_error. What is empty is not told. reload:
  * problem (any number), warning (any number), result (ok or failed).
