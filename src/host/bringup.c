@@ -188,6 +188,35 @@ static void down_pre_down(struct monitor *monitor)
 		run_hooks(monitor, "PreDown", &monitor->config->pre_down, true);
 }
 
+/* Before the engine, which gets an end of the stream by which it is asked. */
+static int up_metrics(struct monitor *monitor)
+{
+	const struct config *config = monitor->config;
+	struct metrics *metrics = &monitor->metrics;
+	int error;
+
+	if (!config->metrics)
+		return 0;
+	error = metrics_listen(metrics, config->metrics);
+	if (error) {
+		monitor_error(monitor, "Metrics = %s: cannot listen there: %s%s", config->metrics,
+			strerror(-error), error == -EADDRINUSE ? " (another program does)" : "");
+		return error;
+	}
+	error = metrics_start(metrics, monitor->config, monitor->uid, monitor->gid);
+	if (error)
+		monitor_error(monitor, "cannot start the metrics process: %s", strerror(-error));
+	return error;
+}
+
+static void down_metrics(struct monitor *monitor)
+{
+	metrics_end(&monitor->metrics);
+	while (monitor->metrics.pid)
+		monitor_pump(monitor, monitor_now() + 100);
+	metrics_close(&monitor->metrics, monitor->config->metrics);
+}
+
 static int up_engine(struct monitor *monitor)
 {
 	int error = engine_start(monitor);
@@ -389,6 +418,7 @@ static const struct step {
 } steps[] = {
 	{ up_sockets, down_sockets },
 	{ NULL, down_post_down },
+	{ up_metrics, down_metrics },
 	{ up_tun, down_tun },
 	{ up_engine, engine_stop }, /* before PreUp, which may call `wg` and wait for its answer */
 	{ up_pre_up, NULL },

@@ -57,8 +57,8 @@ struct config_endpoint {
 };
 
 struct config_peer {
-	unsigned line;                /* of its [Peer] */
-	char *name;                   /* Name, for people; NULL if not given */
+	unsigned line; /* of its [Peer] */
+	char *name;    /* Name or "# friendly_name =", for people; NULL if not given */
 	struct config_key public_key; /* given for every peer but a shared-key tunnel's */
 	struct config_key preshared_key;
 	const char *cipher; /* NULL: WireGuard's dialect; "auto" or an aead's name: culvert's
@@ -89,6 +89,7 @@ struct config {
 	uint32_t table_number; /* with CONFIG_TABLE_NUMBER, not 0 */
 	enum fastpath_choice offload;
 	char *user; /* NULL: the built-in choice. Whether it exists is not checked here */
+	char *metrics; /* "unix:/PATH", or a loopback address and port; NULL: off */
 	struct config_strings pre_up, post_up, pre_down,
 		post_down;         /* for /bin/sh, %i still in them */
 	struct config_peer *peers; /* in the file's order */

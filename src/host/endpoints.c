@@ -159,6 +159,7 @@ static void lookup_finish(struct monitor *monitor, struct monitor_lookup *lookup
 	lookup->fd = -1;
 	lookup->ready = false;
 	if (!result.count) {
+		metrics_count_lookup_failure(&monitor->metrics);
 		lookup_failed(lookup, result.error);
 		return;
 	}

@@ -48,6 +48,7 @@ int engine_start(struct monitor *monitor)
 		.udp = UDP_SOCKETS_CLOSED,
 		.listener = monitor->wg_listener,
 		.offload = monitor->config->offload,
+		.observer = monitor->metrics.engine_end,
 		.uid = monitor->uid,
 		.gid = monitor->gid };
 	int control[2], requests[2], error = 0;
@@ -63,8 +64,9 @@ int engine_start(struct monitor *monitor)
 	}
 	setup.control = control[1];
 	setup.requests = requests[1];
-	monitor->engine =
-		child_fork((int[]){ setup.tun, setup.listener, setup.control, setup.requests }, 4);
+	monitor->engine = child_fork(
+		(int[]){ setup.tun, setup.listener, setup.control, setup.requests, setup.observer },
+		5);
 	if (!monitor->engine)
 		become_engine(monitor, &setup);
 	if (monitor->engine < 0) {
@@ -80,6 +82,7 @@ int engine_start(struct monitor *monitor)
 	/* The engine has the only descriptors now, so that the device goes when it does. */
 	close_end(&monitor->tun);
 	close_end(&monitor->wg_listener);
+	close_end(&monitor->metrics.engine_end);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "core/endpoint.h"
 #include "host/config.h"
 #include "host/diff.h"
+#include "host/metrics.h"
 #include "host/netlink.h"
 #include "host/resolve.h"
 #include "host/text.h"
@@ -99,6 +100,7 @@ struct monitor {
 
 	struct monitor_lookup *lookups;
 	size_t lookup_count;
+	struct metrics metrics;
 };
 
 /* Logs an error and keeps it for status. */
