@@ -20,6 +20,7 @@
 #include "host/hooks.h"
 #include "host/host_id.h"
 #include "host/monitor_state.h"
+#include "host/save.h"
 
 /* Milliseconds. */
 enum {
@@ -412,6 +413,44 @@ static void down_routes(struct monitor *monitor)
 	monitor->routes_added = 0;
 }
 
+static const char *save_explain(int error)
+{
+	switch (-error) {
+	case ESTALE:
+		return "the file was changed after it was read, and stays as it is";
+	case EXDEV:
+		return "a key of which it names the file has another value now";
+	case EACCES:
+		return "others can read it, and it would hold a secret now: chmod 600 it";
+	case ENOTSUP:
+		return "it has two [Interface] sections: make them one";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* SaveConfig, after PreDown as in wg-quick. */
+static void down_save(struct monitor *monitor)
+{
+	struct text request = { 0 }, answer = { 0 };
+	bool changed = false;
+	int error;
+
+	if (!monitor->config->save || !monitor->came_up)
+		return;
+	text_add(&request, "get=1\n\n");
+	error = request.failed ? -ENOMEM : engine_get(monitor, &request, &answer);
+	if (!error)
+		error = save_file(monitor->config, answer.bytes, &changed);
+	if (error)
+		monitor_error(monitor, "SaveConfig: %s is not written: %s", monitor->config->path,
+			save_explain(error));
+	else if (changed)
+		log_line(LOG_INFO, "SaveConfig: %s is written", monitor->config->path);
+	text_free(&request);
+	text_free(&answer);
+}
+
 static const struct step {
 	int (*up)(struct monitor *monitor);    /* NULL: there is only something to undo */
 	void (*down)(struct monitor *monitor); /* NULL: another step's undo does it */
@@ -427,6 +466,7 @@ static const struct step {
 	{ up_mtu, down_mtu },
 	{ up_link, down_link },
 	{ up_routes, down_routes },
+	{ NULL, down_save },
 	{ up_post_up, down_pre_down },
 };
 
@@ -446,6 +486,7 @@ int bringup_start(struct monitor *monitor)
 			return error;
 		}
 	}
+	monitor->came_up = true;
 	log_line(LOG_INFO, "%s is up, MTU %u (%s)", monitor->config->device, monitor->mtu,
 		monitor->mtu_why);
 	return 0;

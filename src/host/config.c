@@ -516,6 +516,10 @@ static int parse_file(struct config_parser *parser, bool by_name)
 	close(fd);
 	if (error)
 		return error;
+	parser->config->file = (struct config_file){ .device = parser->status.st_dev,
+		.inode = parser->status.st_ino,
+		.size = parser->status.st_size,
+		.modified = parser->status.st_mtim };
 	error = parse_text(parser, text, len);
 	if (!error)
 		check_permissions(parser);

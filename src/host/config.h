@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "core/key.h"
 #include "engine/fastpath.h"
@@ -74,8 +76,17 @@ enum config_table {
 	CONFIG_TABLE_NUMBER,
 };
 
+/* By which the file is known again. */
+struct config_file {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified;
+};
+
 struct config {
 	char *path; /* of the file */
+	struct config_file file;
 	char *name; /* the tunnel's: the file's name without .conf */
 	char device[CONFIG_DEVICE_SIZE];
 	struct config_key private_key; /* exactly one of these two is given */
@@ -88,7 +99,8 @@ struct config {
 	enum config_table table;
 	uint32_t table_number; /* with CONFIG_TABLE_NUMBER, not 0 */
 	enum fastpath_choice offload;
-	char *user; /* NULL: the built-in choice. Whether it exists is not checked here */
+	char *user;    /* NULL: the built-in choice. Whether it exists is not checked here */
+	bool save;     /* SaveConfig */
 	char *metrics; /* "unix:/PATH", or a loopback address and port; NULL: off */
 	struct config_strings pre_up, post_up, pre_down,
 		post_down;         /* for /bin/sh, %i still in them */

@@ -128,6 +128,16 @@ static void parse_offload(
 		config_bad_value(parser, row, value);
 }
 
+static void parse_true_or_false(
+	struct config_parser *parser, const struct config_row *row, void *field, char *value)
+{
+	bool *flag = field;
+
+	*flag = !strcasecmp(value, "true");
+	if (!*flag && strcasecmp(value, "false"))
+		config_bad_value(parser, row, value);
+}
+
 /* An option that this version knows and does not do. detail: what to do instead. */
 static void parse_later(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value)
@@ -509,8 +519,7 @@ static const struct config_row rows[] = {
 	INTERFACE("DNS", parse_later, path, CONFIG_LATER | CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY,
 		" (a PostUp command can set the resolver)",
 		"addresses of name servers and search domains"),
-	INTERFACE("SaveConfig", parse_later_switch, path, CONFIG_LATER, "false\0true",
-		"'true' or 'false'"),
+	INTERFACE("SaveConfig", parse_true_or_false, save, 0, NULL, "'true' or 'false'"),
 	INTERFACE("KillSwitch", parse_later_switch, path, CONFIG_LATER, "no\0yes", "'yes' or 'no'"),
 	INTERFACE("Mode", parse_later_switch, path, CONFIG_LATER, "tun\0tap", "'tun' or 'tap'"),
 	INTERFACE("Metrics", config_parse_metrics, metrics, 0, NULL,

@@ -116,7 +116,6 @@ static const struct wrong wrong_interfaces[] = {
 	{ INTERFACE "Metrics = unix:metrics.sock\n", 3, "begins with /" },
 	{ INTERFACE "Metrics = unix:/" LONG_108 "\n", 3, "at most 107" },
 	{ INTERFACE "Metrics =\n", 3, "no value" },
-	{ INTERFACE "SaveConfig = true\n", 3, "SaveConfig = true is not supported" },
 	{ INTERFACE "SaveConfig = 1\n", 3, "'true' or 'false'" },
 	{ INTERFACE "KillSwitch = YES\n", 3, "KillSwitch = yes is not supported" },
 	{ INTERFACE "KillSwitch = maybe\n", 3, "'yes' or 'no'" },
