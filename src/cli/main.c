@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -130,6 +131,17 @@ static int open_standard_descriptors(void)
 	return 0;
 }
 
+/* sodium_init would wait without a word; this early, keys would be guessable. */
+static void say_if_randomness_is_lacking(void)
+{
+	unsigned char byte;
+
+	if (getrandom(&byte, sizeof(byte), GRND_NONBLOCK) < 0 && errno == EAGAIN)
+		fputs("culvert: waiting for the kernel to have gathered enough randomness, early "
+		      "after boot\n",
+			stderr);
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
@@ -138,6 +150,7 @@ int main(int argc, char **argv)
 
 	if (open_standard_descriptors())
 		return CLI_FAILED;
+	say_if_randomness_is_lacking();
 	if (sodium_init() < 0) {
 		fputs("culvert: libsodium cannot get random numbers from the system\n", stderr);
 		return CLI_FAILED;

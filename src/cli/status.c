@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
-/* culvert status [NAME] [--json] */
+/* culvert status [--json] [--watch [SECONDS]] [NAME] */
 #include "cli/status.h"
 
 #include <errno.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,20 +17,23 @@
 #include "host/monitor.h"
 
 static const char usage[] =
-	"usage: culvert status [--json] [NAME]\n"
+	"usage: culvert status [--json] [--watch [SECONDS]] [NAME]\n"
 	"\n"
 	"Shows how a running tunnel does, or all of them.\n"
 	"\n"
-	"      --json  for programs: bytes, seconds, Unix time\n"
-	"  -h, --help  show this\n"
+	"      --json             for programs: bytes, seconds, Unix time\n"
+	"  -w, --watch [SECONDS]  again and again until Ctrl-C, every second or so many\n"
+	"  -h, --help             show this\n"
 	"\n"
 	"A peer is up (there is a session), handshaking (asked, no answer yet), stale (the\n"
-	"last handshake is over 3 minutes old: no traffic since, or no answer), never (no\n"
+	"last handshake is over 3 minutes old and there was no traffic since), never (no\n"
 	"reason for a handshake yet) or unresolved (its name has no address yet).\n"
 	"\n"
 	"Exit status: 0 up; 1 it cannot be asked; 2 wrong arguments; 3 not running;\n"
-	"4 degraded: a peer is handshaking or unresolved, or stale or never although it has\n"
-	"a PersistentKeepalive.\n";
+	"4 degraded: a peer whose Endpoint is in the file is handshaking or unresolved, or\n"
+	"stale or never although it has a PersistentKeepalive.\n";
+
+enum { WATCH_SECONDS_MAX = 3600 };
 
 /* One tunnel asked, and the answers that its status points into. */
 struct asked {
@@ -141,7 +146,7 @@ static int ask_one(const char *argument, struct asked_list *list)
 	return CLI_OK;
 }
 
-static int show(const struct asked_list *list, bool json)
+static int show(FILE *to, const struct asked_list *list, bool json)
 {
 	struct status *all = calloc(list->count + 1, sizeof(*all));
 	uint64_t now = (uint64_t)time(NULL);
@@ -155,39 +160,135 @@ static int show(const struct asked_list *list, bool json)
 			status = CLI_DEGRADED;
 	}
 	if (json)
-		status_print_json(stdout, all, list->count, now);
+		status_print_json(to, all, list->count, now);
 	for (size_t i = 0; !json && i < list->count; i++) {
 		if (i)
-			putchar('\n');
-		status_print(stdout, &all[i], now);
+			putc('\n', to);
+		status_print(to, &all[i], now);
 	}
 	free(all);
 	return status;
 }
 
-int cli_status(int argc, char **argv)
-{
-	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
-		{ "json", no_argument, NULL, 'j' }, { 0 } };
-	struct asked_list list = { 0 };
-	int option, status, shown;
-	bool json = false;
+/* What is wanted. */
+struct wish {
+	const char *argument; /* NULL: all tunnels */
+	bool json;
+	unsigned seconds; /* from one time to the next, 0: once */
+};
 
-	while ((option = cli_next_option(argc, argv, "h", options, usage, &status)) != -1) {
-		if (option == -2)
-			return status;
-		json = true;
-	}
-	if (argc - optind > 1)
-		return cli_usage_error(argv[0], "name one tunnel, or none");
-	status = optind < argc ? ask_one(argv[optind], &list) : ask_all(&list);
+static int ask_and_show(FILE *to, const struct wish *wish)
+{
+	struct asked_list list = { 0 };
+	int status = wish->argument ? ask_one(wish->argument, &list) : ask_all(&list), shown;
+
 	if (status == CLI_USAGE)
 		return status;
-	if (status == CLI_OK && !list.count && !json)
+	if (status == CLI_OK && !list.count && !wish->json)
 		fputs("culvert: no tunnel is running\n", stderr);
-	shown = show(&list, json);
+	shown = show(to, &list, wish->json);
 	for (size_t i = 0; i < list.count; i++)
 		asked_free(&list.items[i]);
 	free(list.items);
 	return status != CLI_OK ? status : shown;
+}
+
+static volatile sig_atomic_t told_to_end;
+
+static void on_signal(int number)
+{
+	(void)number;
+	told_to_end = 1;
+}
+
+/* Drawn over the last time in one write, so that it does not flicker; to a file or pipe, one block
+ * after the other. */
+static int draw(const struct wish *wish, bool terminal)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+	int status;
+
+	if (!to)
+		return CLI_FAILED;
+	if (terminal)
+		fputs("\033[H\033[J", to);
+	fflush(stdout);
+	status = ask_and_show(to, wish);
+	if (!terminal && !wish->json)
+		putc('\n', to);
+	if (fclose(to))
+		status = CLI_FAILED;
+	else
+		fwrite(text, 1, len, stdout);
+	free(text);
+	if (fflush(stdout))
+		told_to_end = 1;
+	return status;
+}
+
+static int watch(const struct wish *wish)
+{
+	const struct sigaction action = { .sa_handler = on_signal };
+	const bool terminal = isatty(STDOUT_FILENO) && !wish->json;
+	sigset_t ends, before;
+	int status = CLI_OK;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, &before); /* but while we wait: none is lost */
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	while (!told_to_end && status != CLI_USAGE) {
+		const struct timespec pause = { .tv_sec = wish->seconds };
+
+		status = draw(wish, terminal);
+		if (status != CLI_USAGE && !told_to_end)
+			pselect(0, NULL, NULL, NULL, &pause, &before);
+	}
+	return status;
+}
+
+/* "--watch=5" or "--watch 5"; alone it is every second. */
+static int take_seconds(struct wish *wish, int argc, char **argv)
+{
+	const char *text = optarg;
+	char *end;
+
+	wish->seconds = 1;
+	if (!text && optind < argc && *argv[optind] &&
+		strspn(argv[optind], "0123456789") == strlen(argv[optind]))
+		text = argv[optind++];
+	if (!text)
+		return 0;
+	wish->seconds = (unsigned)strtoul(text, &end, 10);
+	return *end || !wish->seconds || wish->seconds > WATCH_SECONDS_MAX || strlen(text) > 5
+		       ? -EINVAL
+		       : 0;
+}
+
+int cli_status(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' }, { "watch", optional_argument, NULL, 'w' },
+		{ 0 } };
+	struct wish wish = { 0 };
+	int option, status;
+
+	while ((option = cli_next_option(argc, argv, "hw", options, usage, &status)) != -1) {
+		if (option == -2)
+			return status;
+		if (option == 'j')
+			wish.json = true;
+		else if (take_seconds(&wish, argc, argv))
+			return cli_usage_error(argv[0],
+				"--watch takes a number of seconds from 1 to %d",
+				WATCH_SECONDS_MAX);
+	}
+	if (argc - optind > 1)
+		return cli_usage_error(argv[0], "name one tunnel, or none");
+	wish.argument = argv[optind];
+	return wish.seconds ? watch(&wish) : ask_and_show(stdout, &wish);
 }

@@ -15,7 +15,7 @@
 
 enum status_state {
 	STATUS_UP,          /* a session is in use */
-	STATUS_HANDSHAKING, /* asked, and never answered yet */
+	STATUS_HANDSHAKING, /* it is being asked for one, or was asked and never answered */
 	STATUS_STALE,       /* the last handshake is too old for its session */
 	STATUS_NEVER,       /* nobody has asked the other end yet */
 	STATUS_UNRESOLVED,  /* its name has no address yet */
@@ -28,13 +28,18 @@ struct status_peer {
 	const char *endpoint;      /* address and port */
 	const char *endpoint_name; /* as the file has it */
 	const char *resolve_error;
-	bool unresolved; /* the file has a name that no address was found for yet */
+	const char *trouble; /* by tunnel_event_name */
+	bool unresolved;     /* the file has a name that no address was found for yet */
 	const char *cipher;
 	const char *session_cipher;
 	uint64_t last_handshake; /* Unix time; 0: never */
 	uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets;
 	uint64_t replays, undecryptable, refused_sources, dropped;
-	unsigned keepalive; /* seconds, 0 off */
+	uint64_t received, lost; /* messages from the peer, in the last minutes */
+	uint64_t rtt;            /* ns; 0: not known */
+	uint64_t unanswered;     /* initiations that wait for an answer */
+	uint64_t added, up_since, unanswered_since; /* Unix time; 0: not known, or not so */
+	unsigned keepalive;                         /* seconds, 0 off */
 	const char **allowed_ips;
 	size_t allowed_count;
 };
@@ -46,14 +51,16 @@ struct status {
 	const char *dns_backend, *dns_error;
 	const char **dns_servers, **dns_domains;
 	size_t dns_server_count, dns_domain_count; /* no server: the file has no DNS */
-	const char *routing;     /* what goes by rules */
-	const char *kill_switch; /* off, on, paused */
+	const char *table;                         /* auto, off or a number */
+	const char *routing;                       /* what goes by rules */
+	const char *kill_switch;                   /* off, on, paused */
 	uint64_t pid, engine_pid, since, mtu, listen_port, fwmark;
 	uint64_t network_changed; /* Unix time; 0: never */
 	uint64_t clock_behind;    /* seconds by which the clock is wrong for certain */
 	/* Lists of what is in use, or "none". */
 	const char *offload_device, *offload_sockets;
 	uint64_t paused; /* seconds that are left of a pause, 0: none */
+	uint64_t routes; /* that were added */
 	bool shared;
 	bool engine_answered;
 	struct status_peer *peers;
@@ -68,14 +75,17 @@ int status_parse_monitor(struct status *status, char *answer);
 void status_free(struct status *status);
 
 enum status_state status_peer_state(const struct status_peer *peer, uint64_t now);
+/* Since when it is in that state, in Unix time; 0: not known. */
+uint64_t status_peer_since(const struct status_peer *peer, uint64_t now);
 const char *status_state_name(enum status_state state);
 
-/* Whether the tunnel does what its file asks for: a peer that we are to reach (a session was asked
- * for, or is to be kept alive) has one. */
-bool status_is_degraded(const struct status *status, uint64_t now);
+/* What last went wrong with it, in words; NULL: nothing since its last handshake. */
+const char *status_peer_error(const struct status_peer *peer);
 
-/* How many bytes the UTF-8 character takes that a text begins with; 0: it begins with none. */
-size_t status_character_len(const char *text);
+/* Whether it falls short of what its file asks for: it is not running, or a peer has no session
+ * although its Endpoint is in the file and one is asked for or to be kept alive. Peers that call
+ * us, as road warriors do, may be away. */
+bool status_is_degraded(const struct status *status, uint64_t now);
 
 /* For a person; now in Unix time. */
 void status_print(FILE *to, const struct status *status, uint64_t now);

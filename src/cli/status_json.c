@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/status.h"
+#include "host/text.h"
 
 static void put_text(FILE *to, const char *text)
 {
@@ -13,7 +14,7 @@ static void put_text(FILE *to, const char *text)
 	}
 	putc('"', to);
 	while (*text) {
-		size_t len = status_character_len(text);
+		size_t len = text_character_len(text);
 		unsigned char byte = (unsigned char)*text;
 
 		if (byte == '"' || byte == '\\')
@@ -109,15 +110,37 @@ static void put_dns(FILE *to, const struct status *status)
 	fputs(" }, ", to);
 }
 
+static void put_seconds_or_null(FILE *to, const char *key, uint64_t nanoseconds)
+{
+	if (nanoseconds)
+		fprintf(to, "\"%s\": %" PRIu64 ".%06" PRIu64 ", ", key, nanoseconds / 1000000000,
+			nanoseconds / 1000 % 1000000);
+	else
+		fprintf(to, "\"%s\": null, ", key);
+}
+
+/* From 0 to 1. */
+static void put_loss(FILE *to, const struct status_peer *peer)
+{
+	const uint64_t all = peer->received + peer->lost;
+
+	if (all)
+		fprintf(to, "\"loss\": %.4f, ", (double)peer->lost / (double)all);
+	else
+		fputs("\"loss\": null, ", to);
+}
+
 static void put_peer(FILE *to, const struct status_peer *peer, uint64_t now)
 {
 	fputs("\n      { ", to);
 	put_member(to, "public_key", peer->public_key);
 	put_member(to, "name", peer->name);
 	put_member(to, "state", status_state_name(status_peer_state(peer, now)));
+	put_number_or_null(to, "since", status_peer_since(peer, now));
 	put_member(to, "endpoint", peer->endpoint);
 	put_member(to, "endpoint_name", peer->endpoint_name);
 	put_member(to, "resolve_error", peer->resolve_error);
+	put_member(to, "last_error", status_peer_error(peer));
 	put_number_or_null(to, "last_handshake", peer->last_handshake);
 	put_member(to, "cipher", peer->cipher);
 	put_member(to, "session_cipher", peer->session_cipher);
@@ -129,6 +152,8 @@ static void put_peer(FILE *to, const struct status_peer *peer, uint64_t now)
 	put_number(to, "undecryptable", peer->undecryptable);
 	put_number(to, "refused_sources", peer->refused_sources);
 	put_number(to, "dropped", peer->dropped);
+	put_seconds_or_null(to, "rtt", peer->rtt);
+	put_loss(to, peer);
 	put_number_or_null(to, "persistent_keepalive", peer->keepalive);
 	put_list(to, "allowed_ips", peer->allowed_ips, peer->allowed_count);
 	fputs(" }", to);
@@ -151,6 +176,10 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	put_number_or_null(to, "listen_port", status->listen_port);
 	put_number_or_null(to, "fwmark", status->fwmark);
 	put_offload(to, status);
+	put_member(to, "table", status->table);
+	put_number(to, "routes", status->routes);
+	put_number_or_null(to, "network_changed", status->network_changed);
+	put_number_or_null(to, "clock_behind", status->clock_behind);
 	fprintf(to, "\"shared_key\": %s, ", status->shared ? "true" : "false");
 	put_number_or_null(to, "network_changed", status->network_changed);
 	put_number_or_null(to, "clock_behind", status->clock_behind);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/status.h"
+#include "core/tunnel.h"
 
 enum {
 	SESSION_SECONDS = 180, /* a session lives that long after its handshake */
@@ -43,6 +44,8 @@ static const struct field monitor_fields[] = {
 	NUMBER("engine_pid", struct status, engine_pid),
 	NUMBER("since", struct status, since),
 	NUMBER("mtu", struct status, mtu),
+	TEXT("table", struct status, table),
+	NUMBER("routes", struct status, routes),
 	NUMBER("network_changed", struct status, network_changed),
 	NUMBER("clock_behind", struct status, clock_behind),
 	{ 0 },
@@ -67,6 +70,7 @@ static const struct field engine_peer_fields[] = {
 	{ "preshared_key", FIELD_SECRET, 0 },
 	TEXT("endpoint", struct status_peer, endpoint),
 	TEXT("culvert_name", struct status_peer, name),
+	TEXT("culvert_trouble", struct status_peer, trouble),
 	TEXT("culvert_cipher", struct status_peer, cipher),
 	TEXT("culvert_session_cipher", struct status_peer, session_cipher),
 	NUMBER("last_handshake_time_sec", struct status_peer, last_handshake),
@@ -78,6 +82,13 @@ static const struct field engine_peer_fields[] = {
 	NUMBER("culvert_undecryptable", struct status_peer, undecryptable),
 	NUMBER("culvert_refused_sources", struct status_peer, refused_sources),
 	NUMBER("culvert_dropped", struct status_peer, dropped),
+	NUMBER("culvert_received", struct status_peer, received),
+	NUMBER("culvert_lost", struct status_peer, lost),
+	NUMBER("culvert_rtt", struct status_peer, rtt),
+	NUMBER("culvert_unanswered", struct status_peer, unanswered),
+	NUMBER("culvert_added", struct status_peer, added),
+	NUMBER("culvert_up_since", struct status_peer, up_since),
+	NUMBER("culvert_unanswered_since", struct status_peer, unanswered_since),
 	{ 0 },
 };
 
@@ -249,9 +260,27 @@ enum status_state status_peer_state(const struct status_peer *peer, uint64_t now
 		return STATUS_UP;
 	if (peer->unresolved && !peer->endpoint)
 		return STATUS_UNRESOLVED;
+	if (peer->unanswered)
+		return STATUS_HANDSHAKING;
 	if (peer->last_handshake)
 		return STATUS_STALE;
 	return peer->tx_bytes ? STATUS_HANDSHAKING : STATUS_NEVER;
+}
+
+uint64_t status_peer_since(const struct status_peer *peer, uint64_t now)
+{
+	switch (status_peer_state(peer, now)) {
+	case STATUS_UP:
+		return peer->up_since;
+	case STATUS_HANDSHAKING:
+		return peer->unanswered_since;
+	case STATUS_STALE:
+		return peer->last_handshake + SESSION_SECONDS;
+	case STATUS_NEVER:
+	case STATUS_UNRESOLVED:
+		break;
+	}
+	return peer->added;
 }
 
 const char *status_state_name(enum status_state state)
@@ -267,48 +296,41 @@ const char *status_state_name(enum status_state state)
 	return names[state];
 }
 
+const char *status_peer_error(const struct status_peer *peer)
+{
+	if (peer->unresolved && peer->resolve_error)
+		return peer->resolve_error;
+	for (int kind = 0; peer->trouble && kind < TUNNEL_EVENT_COUNT; kind++) {
+		if (!strcmp(peer->trouble, tunnel_event_name((enum tunnel_event_kind)kind)))
+			return tunnel_event_text((enum tunnel_event_kind)kind);
+	}
+	return peer->trouble;
+}
+
+static bool peer_is_missed(const struct status_peer *peer, uint64_t now)
+{
+	if (!peer->endpoint_name) /* it is the one who calls */
+		return false;
+	switch (status_peer_state(peer, now)) {
+	case STATUS_HANDSHAKING:
+	case STATUS_UNRESOLVED:
+		return true;
+	case STATUS_STALE: /* without traffic that is as it should be */
+	case STATUS_NEVER:
+		return peer->keepalive != 0;
+	case STATUS_UP:
+		break;
+	}
+	return false;
+}
+
 bool status_is_degraded(const struct status *status, uint64_t now)
 {
 	if (!status->engine_answered || strcmp(status->state, "running") || status->dns_error)
 		return true;
 	for (size_t i = 0; i < status->peer_count; i++) {
-		const struct status_peer *peer = &status->peers[i];
-
-		switch (status_peer_state(peer, now)) {
-		case STATUS_UP:
-			break;
-		case STATUS_HANDSHAKING:
-		case STATUS_UNRESOLVED:
+		if (peer_is_missed(&status->peers[i], now))
 			return true;
-		case STATUS_STALE: /* without traffic that is as it should be */
-		case STATUS_NEVER:
-			if (peer->keepalive)
-				return true;
-		}
 	}
 	return false;
-}
-
-size_t status_character_len(const char *text)
-{
-	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	const unsigned char *bytes = (const unsigned char *)text;
-	uint32_t code = *bytes;
-	size_t len = 1;
-
-	if (code < 0x80)
-		return 1;
-	while (len < 5 && code & (0x80U >> len))
-		len++;
-	if (len < 2 || len > 4)
-		return 0;
-	code &= 0x7fU >> len;
-	for (size_t i = 1; i < len; i++) {
-		if (bytes[i] >> 6 != 2)
-			return 0;
-		code = code << 6 | (bytes[i] & 0x3f);
-	}
-	if (code < smallest[len] || code > 0x10ffff || code >> 11 == 0xd800 >> 11)
-		return 0;
-	return len;
 }

@@ -9,12 +9,17 @@
 #include "host/text.h"
 
 enum {
-	COLUMNS = 8,
+	COLUMNS = 9,
 	ALLOWED_SHOWN = 3,
 	MINUTE = 60,
 	HOUR = 3600,
 	DAY = 86400,
 };
+
+static uint64_t seconds_since(uint64_t then, uint64_t now)
+{
+	return now > then ? now - then : 0;
+}
 
 static void add_age(struct text *text, uint64_t seconds)
 {
@@ -54,7 +59,24 @@ static void add_endpoint(struct text *text, const struct status_peer *peer)
 		text_add(text, "-");
 }
 
-static void add_loss(struct text *text, const struct status_peer *peer)
+/* What the peer sent and we did not get. */
+static void add_way(struct text *text, const struct status_peer *peer)
+{
+	const uint64_t all = peer->received + peer->lost;
+	const double lost = all ? 100.0 * (double)peer->lost / (double)all : 0;
+
+	if (peer->rtt)
+		text_add(text, "%.*f ms", peer->rtt < 10000000 ? 1 : 0, (double)peer->rtt / 1e6);
+	else
+		text_add(text, "-");
+	text_add(text, " / ");
+	if (all)
+		text_add(text, "%.*f %%", lost && lost < 10 ? 1 : 0, lost);
+	else
+		text_add(text, "-");
+}
+
+static void add_refused(struct text *text, const struct status_peer *peer)
 {
 	const struct {
 		uint64_t count;
@@ -94,9 +116,13 @@ static void fill_row(
 	else
 		text_add(&cells[0], "%.8s...", peer->public_key);
 	text_add(&cells[1], "%s", status_state_name(status_peer_state(peer, now)));
+	if (status_peer_since(peer, now)) {
+		text_add(&cells[1], " for ");
+		add_age(&cells[1], seconds_since(status_peer_since(peer, now), now));
+	}
 	add_endpoint(&cells[2], peer);
 	if (peer->last_handshake) {
-		add_age(&cells[3], now > peer->last_handshake ? now - peer->last_handshake : 0);
+		add_age(&cells[3], seconds_since(peer->last_handshake, now));
 		text_add(&cells[3], " ago");
 	} else {
 		text_add(&cells[3], "-");
@@ -105,8 +131,9 @@ static void fill_row(
 	add_size(&cells[5], peer->rx_bytes);
 	text_add(&cells[5], " / ");
 	add_size(&cells[5], peer->tx_bytes);
-	add_loss(&cells[6], peer);
-	add_allowed(&cells[7], peer, shared);
+	add_way(&cells[6], peer);
+	add_refused(&cells[7], peer);
+	add_allowed(&cells[8], peer, shared);
 }
 
 /* What a terminal would act on is replaced: the names are ours, but the engine could have been
@@ -119,7 +146,7 @@ static void make_harmless(struct text *text)
 		const unsigned char *at = (const unsigned char *)text->bytes + i;
 		bool control = *at < ' ' || *at == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
 
-		len = status_character_len(text->bytes + i);
+		len = text_character_len(text->bytes + i);
 		if (control || !len)
 			memset(text->bytes + i, '?', len ? len : 1);
 	}
@@ -157,7 +184,7 @@ static void print_rows(FILE *to, struct text *cells, size_t rows)
 static void print_peers(FILE *to, const struct status *status, uint64_t now)
 {
 	static const char *const titles[COLUMNS] = { "PEER", "STATE", "ENDPOINT", "HANDSHAKE",
-		"CIPHER", "RX / TX", "LOSS", "ALLOWED IPS" };
+		"CIPHER", "RX / TX", "RTT / LOSS", "REFUSED", "ALLOWED IPS" };
 	size_t rows = status->peer_count + 1;
 	struct text *cells = calloc(rows * COLUMNS, sizeof(*cells));
 
@@ -240,7 +267,7 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 		strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &local);
 	text_add(&line, "%s: %s since %s (", status->name,
 		strcmp(status->state, "running") ? status->state : "up", since);
-	add_age(&line, now > status->since ? now - status->since : 0);
+	add_age(&line, seconds_since(status->since, now));
 	text_add(&line, "), device %s, pid %" PRIu64, status->device, status->pid);
 	if (status->listen_port)
 		text_add(&line, ", port %" PRIu64, status->listen_port);
@@ -253,10 +280,13 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 	print_line(to, &line);
 	add_offload(&line, status);
 	print_line(to, &line);
+	if (status->table)
+		text_add(&line, "  routes: %" PRIu64 ", table %s", status->routes, status->table);
+	print_line(to, &line);
 	print_routing(to, status);
 	if (status->network_changed) {
-		text_add(&line, "  the network changed ");
-		add_age(&line, now > status->network_changed ? now - status->network_changed : 0);
+		text_add(&line, "  network: changed ");
+		add_age(&line, seconds_since(status->network_changed, now));
 		text_add(&line, " ago");
 	}
 	print_line(to, &line);
@@ -289,9 +319,14 @@ void status_print(FILE *to, const struct status *status, uint64_t now)
 	for (size_t i = 0; i < status->peer_count; i++) {
 		const struct status_peer *peer = &status->peers[i];
 
-		if (peer->unresolved && peer->resolve_error)
-			text_add(&line, "  %s: %s", peer->endpoint_name ? peer->endpoint_name : "?",
-				peer->resolve_error);
+		const char *error = status_peer_error(peer);
+
+		if (error && peer->unresolved && peer->endpoint_name)
+			text_add(&line, "  %s: %s", peer->endpoint_name, error);
+		else if (error && peer->name)
+			text_add(&line, "  %s: %s", peer->name, error);
+		else if (error)
+			text_add(&line, "  %.8s...: %s", peer->public_key, error);
 		print_line(to, &line);
 	}
 }

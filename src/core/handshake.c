@@ -177,6 +177,9 @@ void handshake_initiate(struct tunnel *tunnel, struct peer *peer, struct now now
 	table_insert(&tunnel->initiations, &peer->by_initiation, peer->initiation_index);
 	peer->initiation_linked = true;
 	timers_initiation_sent(&peer->timers, now.boot);
+	peer->initiation_sent = now.boot;
+	if (!peer->unanswered_since)
+		peer->unanswered_since = now.wall;
 	tunnel_schedule(tunnel, peer);
 	send_message(tunnel, peer, message, (size_t)len, now);
 }
@@ -429,6 +432,7 @@ static void consume_response(
 	if (error)
 		return;
 	unlink_initiation(tunnel, peer);
+	peer->rtt = now.boot - peer->initiation_sent;
 	peer->counters.rx_bytes += datagram->len;
 	tunnel_roam(tunnel, peer, datagram->from);
 	timers_authentic_received(&peer->timers, now.boot);

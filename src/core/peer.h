@@ -56,11 +56,18 @@ struct peer {
 	uint64_t last_timestamp;      /* wall time put into our last initiation: only ever grows */
 	uint64_t last_handshake;      /* wall time of the last completed handshake, 0: never */
 	uint64_t last_handshake_boot; /* the same in boot time, which ages are reckoned by */
+	uint64_t added;               /* wall time, 0: not told */
+	uint64_t up_since; /* wall time of the handshake since which there always was a session */
+	uint64_t unanswered_since; /* wall time of the first initiation since the last completed
+				      handshake; 0: none */
+	uint64_t initiation_sent;  /* boot time of the last one */
+	uint64_t rtt;              /* ns from our last initiation to the response; 0: not known */
 	const struct aead *last_cipher; /* of the newest session that was confirmed */
 	struct session *previous, *current, *next;
 	struct peer_staged *staged_first, *staged_last;
 	unsigned staged_count;
 	uint32_t reported; /* events told since the last completed handshake (1 << kind) */
+	uint8_t trouble;   /* the last one of them (enum tunnel_event_kind), 0: none */
 	struct peer_counters counters;
 };
 

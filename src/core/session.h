@@ -35,6 +35,7 @@ struct session {
 	uint64_t born; /* boot time */
 	uint64_t rekey_jitter;
 	uint64_t send_counter;
+	uint64_t received; /* messages that were accepted: of replay.next that were sent */
 	bool initiator;
 	bool dead; /* retired: keys are wiped */
 	struct replay replay;

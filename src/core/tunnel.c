@@ -21,7 +21,9 @@ void tunnel_report(struct tunnel *tunnel, struct tunnel_event event)
 	const bool always = event.kind == TUNNEL_SESSION_UP || event.kind == TUNNEL_REKEYED ||
 			    event.kind == TUNNEL_ENDPOINT_CHANGED;
 
+	tunnel->counters.events[event.kind]++;
 	if (peer && !always) {
+		peer->trouble = (uint8_t)event.kind;
 		if (peer->reported & bit)
 			return;
 		peer->reported |= bit;
@@ -92,8 +94,12 @@ void tunnel_session_confirmed(struct tunnel *tunnel, struct peer *peer, struct n
 	timers_handshake_complete(&peer->timers);
 	peer->last_handshake = now.wall;
 	peer->last_handshake_boot = now.boot;
+	peer->unanswered_since = 0;
+	if (!rekey)
+		peer->up_since = now.wall;
 	peer->last_cipher = peer->current->cipher;
 	peer->reported = 0;
+	peer->trouble = 0;
 	tunnel_report(
 		tunnel, (struct tunnel_event){ .kind = rekey ? TUNNEL_REKEYED : TUNNEL_SESSION_UP,
 				.peer = peer,
@@ -492,6 +498,7 @@ static bool commit_opened_packet(
 		peer->counters.replays++;
 		return false;
 	}
+	session->received++;
 	peer->counters.rx_bytes += job->datagram->len;
 	if (*from != job->datagram->from)
 		tunnel_roam(tunnel, peer, job->datagram->from);

@@ -26,7 +26,7 @@ enum tunnel_link {
 	TUNNEL_LINK_ETHERNET = 2,
 };
 
-/* What happened, for logs, metrics and tests. Each kind has a row in tunnel_event_text's table. */
+/* What happened, for logs, metrics and tests. Each kind has its rows in tunnel_event.c. */
 enum tunnel_event_kind {
 	TUNNEL_SESSION_UP,       /* a handshake completed; cipher is set */
 	TUNNEL_ENDPOINT_CHANGED, /* the peer roamed; from is where to */
@@ -57,6 +57,9 @@ struct tunnel_event {
 	const struct aead *cipher;   /* TUNNEL_SESSION_UP */
 	const uint8_t *public_key;   /* TUNNEL_UNKNOWN_PEER */
 };
+
+/* A name for programs, such as "no_common_cipher". */
+const char *tunnel_event_name(enum tunnel_event_kind kind);
 
 /* What an event means to an administrator, and what to do about it: one sentence, no newline. */
 const char *tunnel_event_text(enum tunnel_event_kind kind);
@@ -103,7 +106,8 @@ struct tunnel_counters {
 	uint64_t unknown_session; /* data for an index that is not ours */
 	uint64_t bad_macs;        /* handshake messages with a wrong mac1 */
 	uint64_t cookies_sent;
-	uint64_t handshakes_dropped; /* queue full or rate limit */
+	uint64_t handshakes_dropped;         /* queue full or rate limit */
+	uint64_t events[TUNNEL_EVENT_COUNT]; /* also those that were not told again */
 };
 
 struct tunnel; /* opaque; holds secrets */

@@ -1,6 +1,28 @@
 /* SPDX-License-Identifier: ISC */
-/* What events mean to an administrator, and what to do about them. */
+/* What events are called, what they mean to an administrator, and what to do about them. */
 #include "core/tunnel.h"
+
+static const char *const names[TUNNEL_EVENT_COUNT] = {
+	[TUNNEL_SESSION_UP] = "session_up",
+	[TUNNEL_ENDPOINT_CHANGED] = "endpoint_changed",
+	[TUNNEL_GAVE_UP] = "gave_up",
+	[TUNNEL_NOT_FOR_US] = "not_for_us",
+	[TUNNEL_UNKNOWN_PEER] = "unknown_peer",
+	[TUNNEL_BAD_INITIATION] = "bad_initiation",
+	[TUNNEL_BAD_RESPONSE] = "bad_response",
+	[TUNNEL_OLD_TIMESTAMP] = "old_timestamp",
+	[TUNNEL_WRONG_DIALECT] = "wrong_dialect",
+	[TUNNEL_NO_COMMON_CIPHER] = "no_common_cipher",
+	[TUNNEL_CIPHER_REFUSED] = "cipher_refused",
+	[TUNNEL_OTHER_LINK] = "other_link",
+	[TUNNEL_LINK_REFUSED] = "link_refused",
+	[TUNNEL_BAD_FIELDS] = "bad_fields",
+	[TUNNEL_REFLECTION] = "reflection",
+	[TUNNEL_BAD_PEER_KEY] = "bad_peer_key",
+	[TUNNEL_SOURCE_REFUSED] = "source_refused",
+	[TUNNEL_REKEYED] = "rekeyed",
+	[TUNNEL_ROUTING_LOOP] = "routing_loop",
+};
 
 static const char *const texts[TUNNEL_EVENT_COUNT] = {
 	[TUNNEL_SESSION_UP] = "session established",
@@ -50,6 +72,11 @@ static const char *const texts[TUNNEL_EVENT_COUNT] = {
 		"the route to the peer's endpoint leads into the tunnel itself: set FwMark, or "
 		"add a route to the endpoint outside it",
 };
+
+const char *tunnel_event_name(enum tunnel_event_kind kind)
+{
+	return names[kind];
+}
 
 const char *tunnel_event_text(enum tunnel_event_kind kind)
 {

@@ -235,9 +235,12 @@ int device_main(int argc, char **argv)
 {
 	const char *in_foreground = getenv("WG_PROCESS_FOREGROUND");
 	bool foreground = in_foreground && !strcmp(in_foreground, "1");
-	struct engine_setup setup = {
-		.tun = -1, .udp = UDP_SOCKETS_CLOSED, .listener = -1, .control = -1, .requests = -1
-	};
+	struct engine_setup setup = { .tun = -1,
+		.udp = UDP_SOCKETS_CLOSED,
+		.listener = -1,
+		.control = -1,
+		.requests = -1,
+		.observer = -1 };
 	int status;
 
 	if (parse_arguments(argc, argv, &foreground, &status))

@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: ISC */
 /* The engine: between the tunnel, which does no I/O, and the descriptors. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include "engine/engine.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/aead.h"
 #include "engine/engine_internal.h"
 #include "engine/event.h"
 #include "engine/link.h"
 #include "engine/log.h"
 #include "engine/requests.h"
 #include "engine/sandbox.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "(unreleased)"
+#endif
+
+enum { CIPHERS_TEXT_SIZE = 128 };
 
 /* ---- Turns ---- */
 
@@ -105,8 +117,10 @@ static void send_bursts(void *context, struct endpoint *to, const struct tunnel_
 	struct engine *engine = context;
 	const int error = udp_send(&engine->udp, to, bursts, count, tos);
 
-	if (error)
+	if (error) {
+		engine->device.send_errors++;
 		report_send_error(engine->report, to, error, engine->now.boot);
+	}
 }
 
 /* For the kind of packets that was refused. Each of one batch may be, before this has an effect. */
@@ -128,6 +142,7 @@ static void deliver_packet(void *context, const struct iovec *parts, size_t coun
 	struct engine *engine = context;
 	const int error = tun_write(engine->setup.tun, &engine->offload, parts, count);
 
+	engine->device.write_errors += error != 0;
 	if (error == -EBADFD) {
 		engine_end(engine, 0, "the device was removed");
 	} else if (error == -EINVAL && count > 2) {
@@ -225,6 +240,13 @@ static int rebind(void *context, uint16_t *port, uint32_t fwmark)
 	tunnel_clear_sources(engine->tunnel);
 	update_tunnel(engine);
 	return 0;
+}
+
+static uint64_t receive_drops(void *context)
+{
+	const struct engine *engine = context;
+
+	return udp_receive_drops(&engine->udp);
 }
 
 static uint32_t interface_index(void *context, const char *name)
@@ -328,6 +350,7 @@ static int engine_init(struct engine *engine)
 		.fwmark = engine->udp.fwmark,
 		.rebind = rebind,
 		.interface_index = interface_index,
+		.receive_drops = receive_drops,
 		.fastpath = &engine->fastpath };
 	engine->fastpath = (struct fastpath){
 		.choice = engine->setup.offload, .device = &engine->offload, .sockets = &engine->udp
@@ -353,6 +376,31 @@ static int engine_init(struct engine *engine)
 	return event_loop_watch_sockets(engine->loop, engine->udp.v4, engine->udp.v6);
 }
 
+/* What Cipher = auto offers, best first. */
+static void ciphers_text(char text[CIPHERS_TEXT_SIZE])
+{
+	const struct aead *cipher;
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; (cipher = aead_at(i)) && len < CIPHERS_TEXT_SIZE; i++) {
+		if (cipher->available() && cipher->hardware())
+			len += (size_t)snprintf(text + len, CIPHERS_TEXT_SIZE - len, "%s%s",
+				len ? ", " : "", cipher->name);
+	}
+}
+
+/* The first line of a start. What the sockets can do follows as soon as they are open. */
+static void log_start(const struct engine *engine)
+{
+	char ciphers[CIPHERS_TEXT_SIZE], offloads[FASTPATH_WORDS_SIZE];
+
+	ciphers_text(ciphers);
+	fastpath_device_words(offloads, &engine->fastpath);
+	log_line(LOG_INFO, "culvert %s, device %s, which merges %s; ciphers: %s", PACKAGE_VERSION,
+		engine->setup.device, offloads, ciphers);
+}
+
 static void close_fd(int fd)
 {
 	if (fd >= 0)
@@ -373,6 +421,12 @@ static void engine_finish(struct engine *engine)
 	close_fd(engine->setup.listener);
 	close_fd(engine->setup.control);
 	close_fd(engine->setup.requests);
+	close_fd(engine->setup.observer);
+}
+
+const char *engine_version(void)
+{
+	return PACKAGE_VERSION;
 }
 
 int engine_run(const struct engine_setup *setup)
@@ -387,6 +441,7 @@ int engine_run(const struct engine_setup *setup)
 		log_line(LOG_ERR, "the engine cannot start: %s", strerror(-error));
 		engine.status = 1;
 	} else {
+		log_start(&engine);
 		if (!engine.interface)
 			set_link(&engine, true);
 		if (setup->listener_path) /* it may have gone before it was watched */

@@ -24,11 +24,16 @@ struct engine_setup {
 	int control; /* a connected control-protocol stream: the monitor. Its end ends the engine */
 	int requests; /* engine/requests.h, SOCK_SEQPACKET: to the monitor; -1: the engine does
 			 privileged things itself */
+	int observer; /* a connected control-protocol stream that gets answers without secrets and
+			 changes nothing: the metrics process */
 	const char *listener_path; /* watch this file: its removal ends the engine. NULL: do not */
 	enum fastpath_choice offload;
 	uid_t uid; /* drop to this user and group before the first packet, unless 0 */
 	gid_t gid;
 };
+
+/* The program's version. */
+const char *engine_version(void);
 
 /* Returns the exit status: 0 for SIGINT, SIGTERM, removal of the device or the control socket. */
 int engine_run(const struct engine_setup *setup);

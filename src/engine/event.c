@@ -283,6 +283,18 @@ static int connection_new(struct event_loop *loop, int fd, bool monitor)
 	return -ENOMEM;
 }
 
+/* The connection closes the descriptor from here on. */
+static int watch_observer(struct event_loop *loop)
+{
+	int error = connection_new(loop, loop->engine->setup.observer, false);
+
+	if (error)
+		return error;
+	loop->engine->setup.observer = -1;
+	uapi_connection_restrict(loop->connections->uapi);
+	return 0;
+}
+
 static void on_listener(int fd, short what, void *context)
 {
 	static const struct timeval pause = { .tv_sec = ACCEPT_PAUSE };
@@ -339,6 +351,7 @@ static void forget(struct event_loop *loop, enum watched which)
 static int watch_all(struct event_loop *loop)
 {
 	const struct engine *engine = loop->engine;
+	int error;
 
 	loop->events[WATCH_ACCEPT_PAUSE] = evtimer_new(loop->base, on_accept_pause, loop);
 	if (!loop->events[WATCH_ACCEPT_PAUSE] ||
@@ -350,7 +363,10 @@ static int watch_all(struct event_loop *loop)
 		watch(loop, WATCH_PATH, engine->path_watch, EV_READ, on_path_watch) ||
 		watch(loop, WATCH_LISTENER, engine->setup.listener, EV_READ, on_listener))
 		return -ENOMEM;
-	return engine->setup.control < 0 ? 0 : connection_new(loop, engine->setup.control, true);
+	error = engine->setup.control < 0 ? 0 : connection_new(loop, engine->setup.control, true);
+	if (!error && engine->setup.observer >= 0)
+		error = watch_observer(loop);
+	return error;
 }
 
 static struct event_base *make_base(void)

@@ -58,9 +58,9 @@ static int make_directory(void)
 	return error;
 }
 
-static int bind_private(int fd, const struct sockaddr_un *address)
+static int bind_with_mode(int fd, const struct sockaddr_un *address, mode_t mode)
 {
-	const mode_t mask = umask(077);
+	const mode_t mask = umask(~mode & 0777);
 	const int error =
 		bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
 
@@ -68,24 +68,21 @@ static int bind_private(int fd, const struct sockaddr_un *address)
 	return error;
 }
 
-int listener_open(const char *device, int *fd)
+int listener_open_path(const char *path, mode_t mode, int *fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char path[LISTENER_PATH_SIZE];
-	int made = -1, error = listener_path(path, device);
+	int made, error;
 
-	if (error)
-		return error;
-	memcpy(address.sun_path, path, sizeof(path));
-	error = make_directory();
-	if (!error)
-		error = clear_way(&address);
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	error = clear_way(&address);
 	if (error)
 		return error;
 	made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (made < 0)
 		return -errno;
-	error = bind_private(made, &address);
+	error = bind_with_mode(made, &address, mode);
 	if (!error && listen(made, BACKLOG) < 0) {
 		error = -errno;
 		unlink(path);
@@ -96,6 +93,16 @@ int listener_open(const char *device, int *fd)
 	}
 	*fd = made;
 	return 0;
+}
+
+int listener_open(const char *device, int *fd)
+{
+	char path[LISTENER_PATH_SIZE];
+	int error = listener_path(path, device);
+
+	if (!error)
+		error = make_directory();
+	return error ? error : listener_open_path(path, 0600, fd);
 }
 
 void listener_remove(const char *device)

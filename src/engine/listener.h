@@ -3,6 +3,8 @@
 #ifndef ENGINE_LISTENER_H
 #define ENGINE_LISTENER_H
 
+#include <sys/types.h>
+
 #define LISTENER_DIRECTORY "/var/run/wireguard"
 
 enum { LISTENER_PATH_SIZE = 64 };
@@ -14,6 +16,9 @@ int listener_path(char path[LISTENER_PATH_SIZE], const char *device);
  * left. 0 and *fd, listening, non-blocking; -EADDRINUSE: somebody answers there; -EEXIST: something
  * there is no socket; other -errno. */
 int listener_open(const char *device, int *fd);
+
+/* The same at any path (its directory must be there), for those whom the mode lets. */
+int listener_open_path(const char *path, mode_t mode, int *fd);
 
 void listener_remove(const char *device);
 

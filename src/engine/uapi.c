@@ -16,6 +16,7 @@ struct uapi_connection {
 	size_t request_len;
 	int error;      /* the connection's end */
 	bool malformed; /* the line is too long or holds a NUL */
+	bool restricted;
 	size_t line_len;
 	char line[UAPI_LINE_MAX + 1];
 };
@@ -40,6 +41,11 @@ void uapi_connection_free(struct uapi_connection *connection)
 	free(connection);
 }
 
+void uapi_connection_restrict(struct uapi_connection *connection)
+{
+	connection->restricted = true;
+}
+
 /* Carries out the request that has come whole. A partly written answer is taken back. */
 static int finish_request(
 	struct uapi_connection *connection, struct now now, struct uapi_text *answer)
@@ -53,7 +59,10 @@ static int finish_request(
 	if (!error && request->operation == UAPI_GET && request->peer_count)
 		uapi_text_add_reached(answer, connection->tunnel, request, now);
 	else if (!error && request->operation == UAPI_GET)
-		uapi_text_add_state(answer, connection->tunnel, connection->device);
+		uapi_text_add_state(
+			answer, connection->tunnel, connection->device, !connection->restricted);
+	else if (!error && connection->restricted)
+		error = -EACCES;
 	else if (!error)
 		error = uapi_request_apply(request, connection->tunnel, connection->device, now);
 	uapi_text_add(answer, "errno=%d\n\n", error);

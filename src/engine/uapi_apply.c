@@ -124,6 +124,7 @@ static int apply_peer(const struct uapi_request *request, const struct uapi_peer
 			return 0;
 		if (error)
 			return error;
+		peer->added = now.wall;
 	}
 	error = apply_settings(request, set, tunnel, peer, now);
 	if (error && is_new)
@@ -149,6 +150,8 @@ int uapi_request_apply(const struct uapi_request *request, struct tunnel *tunnel
 		tunnel_set_host_id(tunnel, request->host_id);
 	if (request->has_shared_key)
 		error = tunnel_set_shared_key(tunnel, request->shared_key, now);
+	if (request->has_shared_key && !error && !tunnel_first_peer(tunnel)->added)
+		tunnel_first_peer(tunnel)->added = now.wall;
 	for (size_t i = 0; i < request->peer_count && !error; i++)
 		error = apply_peer(request, &request->peers[i], tunnel, now);
 	if (request->has_handshake && !error)

@@ -74,11 +74,42 @@ static void add_offload(struct uapi_text *text, const struct fastpath *fastpath)
 	uapi_text_add(text, "culvert_offload_sockets=%s\n", words);
 }
 
-static void add_device(
-	struct uapi_text *text, const struct noise_local *local, const struct uapi_device *device)
+static void add_number(struct uapi_text *text, const char *name, uint64_t number)
 {
-	if (local->has_key && !local->shared)
+	uapi_text_add(text, "culvert_%s=%" PRIu64 "\n", name, number);
+}
+
+static void add_number_if_any(struct uapi_text *text, const char *name, uint64_t number)
+{
+	if (number)
+		add_number(text, name, number);
+}
+
+static void add_counters(struct uapi_text *text, const struct tunnel_counters *counters,
+	const struct uapi_device *device)
+{
+	for (int kind = 0; kind < TUNNEL_EVENT_COUNT; kind++)
+		add_number(text, tunnel_event_name((enum tunnel_event_kind)kind),
+			counters->events[kind]);
+	add_number(text, "no_route", counters->no_route);
+	add_number(text, "malformed", counters->malformed);
+	add_number(text, "unknown_session", counters->unknown_session);
+	add_number(text, "cookies_sent", counters->cookies_sent);
+	add_number(text, "handshakes_dropped", counters->handshakes_dropped);
+	add_number(text, "send_errors", device->send_errors);
+	add_number(text, "write_errors", device->write_errors);
+	if (device->receive_drops)
+		add_number(text, "receive_drops", device->receive_drops(device->context));
+}
+
+static void add_device(struct uapi_text *text, const struct tunnel *tunnel,
+	const struct uapi_device *device, bool secrets)
+{
+	const struct noise_local *local = tunnel_local(tunnel);
+
+	if (local->has_key && !local->shared && secrets)
 		add_key(text, "private_key", local->responder.private_key);
+	add_counters(text, tunnel_counters(tunnel), device);
 	uapi_text_add(text, "listen_port=%u\n", (unsigned)device->listen_port);
 	if (device->fwmark)
 		uapi_text_add(text, "fwmark=%" PRIu32 "\n", device->fwmark);
@@ -96,6 +127,34 @@ static void add_prefix(void *context, int family, const uint8_t *address, unsign
 	uapi_text_add(context, "allowed_ip=%s/%u\n", host, length);
 }
 
+/* Of the sessions that are in use: for some minutes back, that is. */
+static void add_loss(struct uapi_text *text, const struct peer *peer)
+{
+	const struct session *sessions[] = { peer->previous, peer->current, peer->next };
+	uint64_t sent = 0, received = 0;
+
+	for (size_t i = 0; i < sizeof(sessions) / sizeof(*sessions); i++) {
+		if (!sessions[i])
+			continue;
+		sent += sessions[i]->replay.next;
+		received += sessions[i]->received;
+	}
+	add_number(text, "received", received);
+	add_number(text, "lost", sent - received);
+}
+
+static void add_times(struct uapi_text *text, const struct peer *peer)
+{
+	add_number_if_any(text, "added", peer->added / NANOSECONDS);
+	add_number_if_any(text, "up_since", peer->up_since / NANOSECONDS);
+	add_number_if_any(text, "unanswered", peer->timers.unanswered);
+	add_number_if_any(text, "unanswered_since", peer->unanswered_since / NANOSECONDS);
+	add_number_if_any(text, "rtt", peer->rtt);
+	if (peer->trouble)
+		uapi_text_add(text, "culvert_trouble=%s\n",
+			tunnel_event_name((enum tunnel_event_kind)peer->trouble));
+}
+
 static void add_extensions(struct uapi_text *text, const struct peer *peer)
 {
 	static const char *const ciphers[] = {
@@ -111,12 +170,12 @@ static void add_extensions(struct uapi_text *text, const struct peer *peer)
 		uapi_text_add(text, "culvert_name=%s\n", peer->name);
 	if (peer->last_cipher)
 		uapi_text_add(text, "culvert_session_cipher=%s\n", peer->last_cipher->name);
-	uapi_text_add(text, "culvert_rx_packets=%" PRIu64 "\n", counters->rx_packets);
-	uapi_text_add(text, "culvert_tx_packets=%" PRIu64 "\n", counters->tx_packets);
-	uapi_text_add(text, "culvert_replays=%" PRIu64 "\n", counters->replays);
-	uapi_text_add(text, "culvert_undecryptable=%" PRIu64 "\n", counters->undecryptable);
-	uapi_text_add(text, "culvert_refused_sources=%" PRIu64 "\n", counters->refused_sources);
-	uapi_text_add(text, "culvert_dropped=%" PRIu64 "\n", counters->dropped);
+	add_number(text, "rx_packets", counters->rx_packets);
+	add_number(text, "tx_packets", counters->tx_packets);
+	add_number(text, "replays", counters->replays);
+	add_number(text, "undecryptable", counters->undecryptable);
+	add_number(text, "refused_sources", counters->refused_sources);
+	add_number(text, "dropped", counters->dropped);
 }
 
 static void add_endpoint(struct uapi_text *text, const struct endpoint *endpoint)
@@ -129,10 +188,10 @@ static void add_endpoint(struct uapi_text *text, const struct endpoint *endpoint
 	uapi_text_add(text, "endpoint=%s\n", address);
 }
 
-static void add_peer(struct uapi_text *text, const struct peer *peer, bool shared)
+static void add_peer(struct uapi_text *text, const struct peer *peer, bool shared, bool secrets)
 {
 	add_key(text, "public_key", peer->public_key);
-	if (!shared) /* that one was derived from the shared key, which is never told */
+	if (secrets && !shared) /* that one was derived from the shared key, which is never told */
 		add_key(text, "preshared_key", noise_remote_psk(peer->noise));
 	uapi_text_add(text, "protocol_version=1\n");
 	add_endpoint(text, &peer->endpoint);
@@ -146,16 +205,18 @@ static void add_peer(struct uapi_text *text, const struct peer *peer, bool share
 		(unsigned)peer->timers.persistent_interval);
 	allowedips_walk(&peer->allowed, add_prefix, text);
 	add_extensions(text, peer);
+	add_times(text, peer);
+	add_loss(text, peer);
 }
 
-void uapi_text_add_state(
-	struct uapi_text *text, const struct tunnel *tunnel, const struct uapi_device *device)
+void uapi_text_add_state(struct uapi_text *text, const struct tunnel *tunnel,
+	const struct uapi_device *device, bool secrets)
 {
 	const struct noise_local *local = tunnel_local(tunnel);
 
-	add_device(text, local, device);
+	add_device(text, tunnel, device, secrets);
 	for (const struct peer *peer = tunnel_first_peer(tunnel); peer; peer = peer->next_peer)
-		add_peer(text, peer, local->shared);
+		add_peer(text, peer, local->shared, secrets);
 }
 
 static void add_age(struct uapi_text *text, const char *name, uint64_t since, uint64_t now)

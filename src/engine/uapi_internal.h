@@ -86,9 +86,10 @@ int uapi_request_apply(const struct uapi_request *request, struct tunnel *tunnel
 
 /* uapi_format.c */
 
-/* The lines that a get answers with, errno's not among them. */
-void uapi_text_add_state(
-	struct uapi_text *text, const struct tunnel *tunnel, const struct uapi_device *device);
+/* The lines that a get answers with, errno's not among them; with private and pre-shared keys or
+ * without. */
+void uapi_text_add_state(struct uapi_text *text, const struct tunnel *tunnel,
+	const struct uapi_device *device, bool secrets);
 
 /* And those where it names peers: how the peers are reached, without keys and allowed IPs. */
 void uapi_text_add_reached(struct uapi_text *text, const struct tunnel *tunnel,

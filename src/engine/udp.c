@@ -4,6 +4,7 @@
 #include "engine/udp.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <stdalign.h>
 #include <stdbool.h>
@@ -127,6 +128,21 @@ static int open_family(int family, uint16_t *port, uint32_t fwmark, int *fd)
 	enlarge_buffer(opened, SO_SNDBUF, SO_SNDBUFFORCE);
 	*fd = opened;
 	return 0;
+}
+
+static uint64_t drops_of(int fd)
+{
+	uint32_t facts[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(facts);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, facts, &len) < 0)
+		return 0;
+	return facts[SK_MEMINFO_DROPS];
+}
+
+uint64_t udp_receive_drops(const struct udp_sockets *sockets)
+{
+	return drops_of(sockets->v4) + drops_of(sockets->v6);
 }
 
 static bool lacks_family(int error)

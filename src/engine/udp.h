@@ -58,6 +58,9 @@ static inline bool udp_segments(const struct udp_offload *offload, int family)
 	return offload->send && !(family == AF_INET ? offload->refused4 : offload->refused6);
 }
 
+/* Datagrams that found the sockets' buffers full since they were opened. */
+uint64_t udp_receive_drops(const struct udp_sockets *sockets);
+
 struct udp_batch; /* opaque: buffers for one batch of received datagrams */
 
 struct udp_batch *udp_batch_new(void); /* NULL: out of memory */

@@ -21,6 +21,7 @@
 #include "host/hooks.h"
 #include "host/host_id.h"
 #include "host/monitor_state.h"
+#include "host/save.h"
 
 /* Milliseconds. */
 enum {
@@ -187,6 +188,35 @@ static void down_pre_down(struct monitor *monitor)
 {
 	if (monitor->post_up_started)
 		run_hooks(monitor, "PreDown", &monitor->config->pre_down, true);
+}
+
+/* Before the engine, which gets an end of the stream by which it is asked. */
+static int up_metrics(struct monitor *monitor)
+{
+	const struct config *config = monitor->config;
+	struct metrics *metrics = &monitor->metrics;
+	int error;
+
+	if (!config->metrics)
+		return 0;
+	error = metrics_listen(metrics, config->metrics);
+	if (error) {
+		monitor_error(monitor, "Metrics = %s: cannot listen there: %s%s", config->metrics,
+			strerror(-error), error == -EADDRINUSE ? " (another program does)" : "");
+		return error;
+	}
+	error = metrics_start(metrics, monitor->config, monitor->uid, monitor->gid);
+	if (error)
+		monitor_error(monitor, "cannot start the metrics process: %s", strerror(-error));
+	return error;
+}
+
+static void down_metrics(struct monitor *monitor)
+{
+	metrics_end(&monitor->metrics);
+	while (monitor->metrics.pid)
+		monitor_pump(monitor, monitor_now() + 100);
+	metrics_close(&monitor->metrics, monitor->config->metrics);
 }
 
 static int up_engine(struct monitor *monitor)
@@ -387,6 +417,44 @@ static void down_routes(struct monitor *monitor)
 	monitor->routes_added = 0;
 }
 
+static const char *save_explain(int error)
+{
+	switch (-error) {
+	case ESTALE:
+		return "the file was changed after it was read, and stays as it is";
+	case EXDEV:
+		return "a key of which it names the file has another value now";
+	case EACCES:
+		return "others can read it, and it would hold a secret now: chmod 600 it";
+	case ENOTSUP:
+		return "it has two [Interface] sections: make them one";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* SaveConfig, after PreDown as in wg-quick. */
+static void down_save(struct monitor *monitor)
+{
+	struct text request = { 0 }, answer = { 0 };
+	bool changed = false;
+	int error;
+
+	if (!monitor->config->save || !monitor->came_up)
+		return;
+	text_add(&request, "get=1\n\n");
+	error = request.failed ? -ENOMEM : engine_get(monitor, &request, &answer);
+	if (!error)
+		error = save_file(monitor->config, answer.bytes, &changed);
+	if (error)
+		monitor_error(monitor, "SaveConfig: %s is not written: %s", monitor->config->path,
+			save_explain(error));
+	else if (changed)
+		log_line(LOG_INFO, "SaveConfig: %s is written", monitor->config->path);
+	text_free(&request);
+	text_free(&answer);
+}
+
 static const struct step {
 	int (*up)(struct monitor *monitor);    /* NULL: there is only something to undo */
 	void (*down)(struct monitor *monitor); /* NULL: another step's undo does it */
@@ -395,6 +463,7 @@ static const struct step {
 	{ dns_step_clean, NULL },
 	{ NULL, down_post_down },
 	{ routing_up_switch, routing_down_switch },
+	{ up_metrics, down_metrics },
 	{ up_tun, down_tun },
 	{ up_engine, engine_stop }, /* before PreUp, which may call `wg` and wait for its answer */
 	{ up_pre_up, NULL },
@@ -405,6 +474,7 @@ static const struct step {
 	{ dns_step_up, dns_step_down },
 	{ routing_up_rules, routing_down_rules },
 	{ up_routes, down_routes },
+	{ NULL, down_save },
 	{ up_post_up, down_pre_down },
 };
 
@@ -425,6 +495,7 @@ int bringup_start(struct monitor *monitor)
 		}
 	}
 	network_learn(monitor);
+	monitor->came_up = true;
 	log_line(LOG_INFO, "%s is up, MTU %u (%s)", monitor->config->device, monitor->mtu,
 		monitor->mtu_why);
 	return 0;

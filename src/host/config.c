@@ -277,6 +277,7 @@ static bool line_take(struct reader *reader)
 
 	if (!end)
 		end = reader->end;
+	const char *line_end = end;
 	reader->next = end < reader->end ? end + 1 : end;
 	parser->line++;
 	if (memchr(start, 0, (size_t)(end - start))) {
@@ -288,8 +289,11 @@ static bool line_take(struct reader *reader)
 	if (comment)
 		end = comment;
 	trim(&start, &end);
-	if (start == end)
+	if (start == end) {
+		if (comment && parser->peer)
+			config_take_comment(parser, comment + 1, line_end);
 		return false;
+	}
 	if (has_control_character(start, end)) {
 		config_error(parser, parser->line, "there is a control character in this line");
 		return false;
@@ -512,6 +516,10 @@ static int parse_file(struct config_parser *parser, bool by_name)
 	close(fd);
 	if (error)
 		return error;
+	parser->config->file = (struct config_file){ .device = parser->status.st_dev,
+		.inode = parser->status.st_ino,
+		.size = parser->status.st_size,
+		.modified = parser->status.st_mtim };
 	error = parse_text(parser, text, len);
 	if (!error)
 		check_permissions(parser);
@@ -618,6 +626,7 @@ void config_free(struct config *config)
 	free(config->user);
 	strings_free(&config->dns.servers);
 	strings_free(&config->dns.domains);
+	free(config->metrics);
 	strings_free(&config->pre_up);
 	strings_free(&config->post_up);
 	strings_free(&config->pre_down);

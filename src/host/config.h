@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "core/key.h"
 #include "engine/fastpath.h"
@@ -62,8 +64,8 @@ struct config_endpoint {
 };
 
 struct config_peer {
-	unsigned line;                /* of its [Peer] */
-	char *name;                   /* Name, for people; NULL if not given */
+	unsigned line; /* of its [Peer] */
+	char *name;    /* Name or "# friendly_name =", for people; NULL if not given */
 	struct config_key public_key; /* given for every peer but a shared-key tunnel's */
 	struct config_key preshared_key;
 	const char *cipher; /* NULL: WireGuard's dialect; "auto" or an aead's name: culvert's
@@ -79,8 +81,17 @@ enum config_table {
 	CONFIG_TABLE_NUMBER,
 };
 
+/* By which the file is known again. */
+struct config_file {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified;
+};
+
 struct config {
 	char *path; /* of the file */
+	struct config_file file;
 	char *name; /* the tunnel's: the file's name without .conf */
 	char device[CONFIG_DEVICE_SIZE];
 	struct config_key private_key; /* exactly one of these two is given */
@@ -96,6 +107,8 @@ struct config {
 	enum fastpath_choice offload;
 	bool kill_switch; /* then there are AllowedIPs, and the table is not off */
 	char *user;       /* NULL: the built-in choice. Whether it exists is not checked here */
+	bool save;        /* SaveConfig */
+	char *metrics;    /* "unix:/PATH", or a loopback address and port; NULL: off */
 	struct config_strings pre_up, post_up, pre_down,
 		post_down;         /* for /bin/sh, %i still in them */
 	struct config_peer *peers; /* in the file's order */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* The values that are addresses: AllowedIPs, Address, Endpoint. */
+/* The values that are addresses: AllowedIPs, Address, Endpoint, Metrics. */
 #include "host/config_parse.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/un.h>
+
+#include "core/endpoint.h"
 
 static bool prefix_from_text(struct config_prefix *prefix, const char *text)
 {
@@ -183,4 +186,41 @@ void config_parse_endpoint(
 	}
 	snprintf(endpoint->port, sizeof(endpoint->port), "%u", port);
 	config_string_set(parser, &endpoint->host, value);
+}
+
+/* Whom the page is for is not asked, so it is for this host alone. */
+static bool is_loopback(const struct endpoint *address)
+{
+	if (address->any.sa_family == AF_INET)
+		return ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
+}
+
+void config_parse_metrics(
+	struct config_parser *parser, const struct config_row *row, void *field, char *value)
+{
+	const struct config_shown shown = config_show(value);
+	struct endpoint address = { 0 };
+
+	if (!strncmp(value, "unix:", 5)) {
+		if (value[5] != '/' ||
+			strlen(value + 5) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+			config_error(parser, parser->line,
+				"Metrics = %s: the path of a socket begins with / and has at most "
+				"%zu bytes",
+				shown.text, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+		else
+			config_string_set(parser, field, value);
+		return;
+	}
+	if (endpoint_from_text(&address, value) || !address.v4.sin_port)
+		config_bad_value(parser, row, value);
+	else if (!is_loopback(&address))
+		config_error(parser, parser->line,
+			"Metrics = %s would tell the network who this host's peers are: take "
+			"127.0.0.1, [::1] or a unix socket, and a web server before that to ask "
+			"for a password",
+			shown.text);
+	else
+		config_string_set(parser, field, value);
 }

@@ -131,21 +131,21 @@ static void parse_offload(
 static void parse_yes_no(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value)
 {
-	if (!strcasecmp(value, "yes"))
-		*(bool *)field = true;
-	else if (strcasecmp(value, "no"))
+	bool *flag = field;
+
+	*flag = !strcasecmp(value, "yes");
+	if (!*flag && strcasecmp(value, "no"))
 		config_bad_value(parser, row, value);
 }
 
-/* An option that this version knows and does not do. detail: what to do instead. */
-static void parse_later(
+static void parse_true_or_false(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value)
 {
-	(void)field;
-	if (*value)
-		config_error(parser, parser->line,
-			"%s is not supported by this version of culvert: remove the line%s",
-			row->option.name, row->detail);
+	bool *flag = field;
+
+	*flag = !strcasecmp(value, "true");
+	if (!*flag && strcasecmp(value, "false"))
+		config_bad_value(parser, row, value);
 }
 
 /* One of which this version does only one value. detail: that value and the other one. */
@@ -226,18 +226,43 @@ static size_t printable_len(const unsigned char *c)
 }
 
 /* It goes over the line-based control protocol and into status output. */
-static void parse_name(
-	struct config_parser *parser, const struct config_row *row, void *field, char *value)
+static bool name_is_usable(const char *value)
 {
 	const unsigned char *c = (const unsigned char *)value;
 	size_t len = 1;
 
 	while (*c && *c != '=' && (len = printable_len(c)) > 0)
 		c += len;
-	if (*c || strlen(value) > CONFIG_PEER_NAME_MAX)
+	return !*c && strlen(value) <= CONFIG_PEER_NAME_MAX;
+}
+
+static void parse_name(
+	struct config_parser *parser, const struct config_row *row, void *field, char *value)
+{
+	if (!name_is_usable(value))
 		config_bad_value(parser, row, value);
 	else
 		config_string_set(parser, field, value);
+}
+
+/* Wrong or twice, it is a comment like any other. Name comes before it, wherever it stands. */
+void config_take_comment(struct config_parser *parser, const char *start, const char *end)
+{
+	static const char key[] = "friendly_name";
+	char text[sizeof(key) + CONFIG_PEER_NAME_MAX + 32], *value;
+
+	if ((size_t)(end - start) >= sizeof(text))
+		return;
+	*(char *)mempcpy(text, start, (size_t)(end - start)) = '\0';
+	text[strcspn(text, "\r")] = '\0';
+	value = strchr(text, '=');
+	if (!value)
+		return;
+	*value++ = '\0';
+	value = config_trim(value);
+	if (!strcmp(config_trim(text), key) && !parser->peer->name && *value &&
+		name_is_usable(value))
+		config_string_set(parser, &parser->peer->name, value);
 }
 
 static void parse_cipher(
@@ -494,10 +519,10 @@ static const struct config_row rows[] = {
 		HOOK_HELP),
 	INTERFACE("PostDown", parse_hook, post_down, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
 		HOOK_HELP),
-	INTERFACE("SaveConfig", parse_later_switch, path, CONFIG_LATER, "false\0true",
-		"'true' or 'false'"),
+	INTERFACE("SaveConfig", parse_true_or_false, save, 0, NULL, "'true' or 'false'"),
 	INTERFACE("Mode", parse_later_switch, path, CONFIG_LATER, "tun\0tap", "'tun' or 'tap'"),
-	INTERFACE("Metrics", parse_later, path, CONFIG_LATER, "", "where to serve metrics"),
+	INTERFACE("Metrics", config_parse_metrics, metrics, 0, NULL,
+		"unix:/PATH or a loopback address and port, as in 127.0.0.1:9586 or [::1]:9586"),
 
 	PEER("AllowedIPs", config_parse_allowed_ips, allowed_ips,
 		CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,

@@ -78,6 +78,10 @@ size_t config_row_count(void);
 const struct config_row *config_row_at(size_t i); /* i < config_row_count() */
 void config_set(struct config_parser *parser, const char *section, const char *key, char *value);
 
+/* A comment that fills its line, in a [Peer]: "friendly_name = TEXT", as other programs write it,
+ * is a Name. */
+void config_take_comment(struct config_parser *parser, const char *start, const char *end);
+
 /* "KEY = 'value' is wrong: it takes ..." */
 void config_bad_value(
 	struct config_parser *parser, const struct config_row *row, const char *value);
@@ -92,6 +96,8 @@ void config_parse_allowed_ips(
 void config_parse_addresses(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value);
 void config_parse_endpoint(
+	struct config_parser *parser, const struct config_row *row, void *field, char *value);
+void config_parse_metrics(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value);
 /* For messages. */
 enum { CONFIG_PREFIX_TEXT_SIZE = 52 };

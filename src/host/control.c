@@ -155,6 +155,14 @@ static void add_dns(const struct monitor *monitor, struct text *out)
 	add_line(out, "dns_error", why);
 }
 
+static void add_table(struct text *out, const struct config *config)
+{
+	if (config->table == CONFIG_TABLE_NUMBER)
+		text_add(out, "table=%u\n", config->table_number);
+	else
+		add_line(out, "table", config->table == CONFIG_TABLE_OFF ? "off" : "auto");
+}
+
 static void answer_status(const struct monitor *monitor, struct text *out)
 {
 	const struct config *config = monitor->config;
@@ -167,6 +175,8 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	text_add(out, "since=%lld\nmtu=%u\n", (long long)monitor->since, monitor->mtu);
 	add_line(out, "mtu_why", monitor->mtu_why);
 	add_line(out, "user", monitor->user);
+	add_table(out, config);
+	text_add(out, "routes=%zu\n", monitor->routes_added);
 	add_line(out, "last_error", monitor->last_error);
 	if (monitor->network.changed)
 		text_add(out, "network_changed=%lld\n", (long long)monitor->network.changed);

@@ -24,6 +24,8 @@ const char *diff_refusal(const struct config *old, const struct config *new)
 		return "User cannot change while the tunnel runs: restart it";
 	if (old->offload != new->offload)
 		return "Offload cannot change while the tunnel runs: restart it";
+	if (!old->metrics != !new->metrics || (old->metrics && strcmp(old->metrics, new->metrics)))
+		return "Metrics cannot change while the tunnel runs: restart it";
 	return NULL;
 }
 

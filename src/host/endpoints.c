@@ -197,6 +197,8 @@ static void lookup_finish(struct monitor *monitor, struct monitor_lookup *lookup
 	lookup->fd = -1;
 	lookup->ready = false;
 	names_found(&lookup->names, &result, monitor_now());
+	if (!result.count)
+		metrics_count_lookup_failure(&monitor->metrics);
 	/* Once until it does resolve, not once an attempt. */
 	if (!result.count && !lookup->error[0])
 		log_line(LOG_WARNING, "%s does not resolve (%s): it is tried again until it does",

@@ -19,7 +19,7 @@ enum {
 	ANSWER_TIMEOUT =
 		30000, /* milliseconds; the engine has its hands full of packets, perhaps */
 	STOP_TIMEOUT = 3000,
-	ANSWER_MAX = 1 << 20,
+	ANSWER_MAX = 64 << 20,
 	CHUNK = 65536,
 };
 
@@ -48,6 +48,7 @@ int engine_start(struct monitor *monitor)
 		.udp = UDP_SOCKETS_CLOSED,
 		.listener = monitor->wg_listener,
 		.offload = monitor->config->offload,
+		.observer = monitor->metrics.engine_end,
 		.uid = monitor->uid,
 		.gid = monitor->gid };
 	int control[2], requests[2], error = 0;
@@ -63,8 +64,9 @@ int engine_start(struct monitor *monitor)
 	}
 	setup.control = control[1];
 	setup.requests = requests[1];
-	monitor->engine =
-		child_fork((int[]){ setup.tun, setup.listener, setup.control, setup.requests }, 4);
+	monitor->engine = child_fork(
+		(int[]){ setup.tun, setup.listener, setup.control, setup.requests, setup.observer },
+		5);
 	if (!monitor->engine)
 		become_engine(monitor, &setup);
 	if (monitor->engine < 0) {
@@ -80,6 +82,7 @@ int engine_start(struct monitor *monitor)
 	/* The engine has the only descriptors now, so that the device goes when it does. */
 	close_end(&monitor->tun);
 	close_end(&monitor->wg_listener);
+	close_end(&monitor->metrics.engine_end);
 	return 0;
 }
 
@@ -142,11 +145,15 @@ void engine_on_readable(struct monitor *monitor)
 /* The number in the answer's last line, errno=N. -EPROTO: there is none. */
 static int answer_errno(const char *answer)
 {
-	const char *line = strstr(answer, "errno=");
+	const char *line = answer;
 	char *end;
 	long number;
 
-	if (!line || (line != answer && line[-1] != '\n'))
+	while (line && strncmp(line, "errno=", 6)) {
+		line = strchr(line, '\n');
+		line += line != NULL;
+	}
+	if (!line)
 		return -EPROTO;
 	number = strtol(line + 6, &end, 10);
 	if (*end != '\n' || number > 4095 || number < -4095)
@@ -154,35 +161,39 @@ static int answer_errno(const char *answer)
 	return number > 0 ? -(int)number : (int)number;
 }
 
+/* The answer has come when it ends so: there is but one at a time. */
+static bool answer_is_whole(const struct text *answer)
+{
+	return answer->len >= 2 && !memcmp(answer->bytes + answer->len - 2, "\n\n", 2);
+}
+
 int engine_get(struct monitor *monitor, const struct text *request, struct text *answer)
 {
 	uint64_t until = monitor_now() + ANSWER_TIMEOUT;
-	const char *end = NULL;
+	const unsigned stops = monitor->stop_signals;
+	struct text *in = &monitor->engine_in;
 	int error;
 
-	text_free(&monitor->engine_in);
+	text_free(in);
 	text_add_bytes(&monitor->engine_out, request->bytes, request->len);
 	if (monitor->engine_out.failed)
 		return -ENOMEM;
-	while (monitor->engine && monitor->engine_control >= 0 && !end && !monitor->stop_signals &&
-		monitor_now() < until) {
+	while (monitor->engine && monitor->engine_control >= 0 && !answer_is_whole(in) &&
+		monitor->stop_signals == stops && monitor_now() < until)
 		monitor_pump(monitor, until);
-		if (monitor->engine_in.bytes)
-			end = strstr(monitor->engine_in.bytes, "\n\n");
-	}
-	if (end)
-		error = answer_errno(monitor->engine_in.bytes);
-	else if (monitor->stop_signals)
+	if (answer_is_whole(in))
+		error = answer_errno(in->bytes);
+	else if (monitor->stop_signals != stops)
 		error = -EINTR;
 	else if (!monitor->engine || monitor->engine_control < 0)
 		error = -EPIPE;
 	else
 		error = -ETIMEDOUT;
 	if (answer && !error) {
-		*answer = monitor->engine_in;
-		monitor->engine_in = (struct text){ 0 };
+		*answer = *in;
+		*in = (struct text){ 0 };
 	}
-	text_free(&monitor->engine_in);
+	text_free(in);
 	return error;
 }
 

@@ -48,6 +48,8 @@ static void reap_children(struct monitor *monitor)
 		} else if (pid == monitor->hook) {
 			monitor->hook = 0;
 			monitor->hook_status = status;
+		} else if (pid == monitor->metrics.pid) {
+			metrics_on_exit(&monitor->metrics, status);
 		} else {
 			endpoints_on_exit(monitor, pid);
 		}
@@ -380,6 +382,7 @@ int monitor_run(struct config *config)
 	monitor->routing.watch = monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
 		monitor->clients[i].fd = -1;
+	monitor->metrics.listener = monitor->metrics.engine_end = -1;
 	monitor->since = time(NULL);
 	service_open(monitor);
 	error = prepare(monitor);

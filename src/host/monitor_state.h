@@ -23,6 +23,7 @@
 #include "host/config.h"
 #include "host/diff.h"
 #include "host/dns.h"
+#include "host/metrics.h"
 #include "host/names.h"
 #include "host/netlink.h"
 #include "host/netwatch.h"
@@ -107,6 +108,7 @@ struct monitor {
 	bool wg_listener_made;
 	size_t steps_begun;
 	bool pre_up_started, post_up_started;
+	bool came_up; /* all steps were done once */
 	bool link_is_up;
 	struct diff installed; /* the addresses and routes that the configuration wants; what the
 				  host refused in a reload is left off */
@@ -137,6 +139,7 @@ struct monitor {
 	struct text resolv_conf; /* as it was before we came */
 	uint64_t names_due;      /* when the engine is asked next how the peers are reached */
 	struct monitor_network network;
+	struct metrics metrics;
 };
 
 /* Logs an error and keeps it for status. */
@@ -161,11 +164,11 @@ void bringup_delete_addresses(
 void bringup_delete_routes(struct monitor *monitor, const struct diff_routes *routes, size_t count);
 
 /* engine_link.c. engine_ask sends one request and waits for the answer: 0 or the engine's -errno;
- * -EPIPE: it has ended, -EINTR: we are told to stop, -ETIMEDOUT. */
+ * -EPIPE: it has ended, -EINTR: we are told to stop meanwhile, -ETIMEDOUT. */
 int engine_start(struct monitor *monitor);
 void engine_stop(struct monitor *monitor);
 int engine_ask(struct monitor *monitor, const struct text *request);
-/* The same, and with 0 the answer, to be freed. */
+/* The same, and with 0 the answer, which may hold secrets, to be freed. */
 int engine_get(struct monitor *monitor, const struct text *request, struct text *answer);
 void engine_on_readable(struct monitor *monitor);
 void engine_on_writable(struct monitor *monitor);

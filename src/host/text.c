@@ -80,3 +80,27 @@ void text_free(struct text *text)
 	free(text->bytes);
 	*text = (struct text){ 0 };
 }
+
+size_t text_character_len(const char *text)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *bytes = (const unsigned char *)text;
+	uint32_t code = *bytes;
+	size_t len = 1;
+
+	if (code < 0x80)
+		return 1;
+	while (len < 5 && code & (0x80U >> len))
+		len++;
+	if (len < 2 || len > 4)
+		return 0;
+	code &= 0x7fU >> len;
+	for (size_t i = 1; i < len; i++) {
+		if (bytes[i] >> 6 != 2)
+			return 0;
+		code = code << 6 | (bytes[i] & 0x3f);
+	}
+	if (code < smallest[len] || code > 0x10ffff || code >> 11 == 0xd800 >> 11)
+		return 0;
+	return len;
+}

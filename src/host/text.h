@@ -23,4 +23,7 @@ void text_drop(struct text *text, size_t len);
 /* Wipes, frees and zeroes. */
 void text_free(struct text *text);
 
+/* How many bytes the UTF-8 character takes that a text begins with; 0: it begins with none. */
+size_t text_character_len(const char *text);
+
 #endif

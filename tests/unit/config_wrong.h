@@ -10,6 +10,8 @@
 #define PUBLIC_2 "3wv24WkLUrXaDI54hezvUsM6Q60RKnH7mfo7vrxh5SU="
 #define ZEROS "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
+#define TEN "abcdefghij"
+#define LONG_108 TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "abcdefgh"
 #define INTERFACE "[Interface]\nPrivateKey = " KEY_1 "\n"   /* two lines */
 #define PEER INTERFACE "[Peer]\nPublicKey = " PUBLIC_1 "\n" /* four lines */
 #define SHARED "[Interface]\nSharedKey = " KEY_2 "\n"       /* two lines */
@@ -112,8 +114,18 @@ static const struct wrong wrong_interfaces[] = {
 	{ INTERFACE "DNS = $(reboot)\n", 3, "'$(reboot)' is neither" },
 	{ INTERFACE "DNS = ~\n", 3, "'~' is neither" },
 	{ INTERFACE "Device = -x\nDNS = 1.1.1.1\n", 4, "choose another with Device =" },
-	{ INTERFACE "Metrics = 127.0.0.1:9586\n", 3, "Metrics is not supported by this version" },
-	{ INTERFACE "SaveConfig = true\n", 3, "SaveConfig = true is not supported" },
+	{ INTERFACE "Metrics = 192.0.2.1:9586\n", 3, "would tell the network" },
+	{ INTERFACE "Metrics = 0.0.0.0:9586\n", 3, "would tell the network" },
+	{ INTERFACE "Metrics = [::]:9586\n", 3, "would tell the network" },
+	{ INTERFACE "Metrics = [::ffff:192.0.2.1]:9586\n", 3, "would tell the network" },
+	{ INTERFACE "Metrics = [2001:db8::1]:9586\n", 3, "would tell the network" },
+	{ INTERFACE "Metrics = 127.0.0.1\n", 3, "unix:/PATH or a loopback" },
+	{ INTERFACE "Metrics = 127.0.0.1:0\n", 3, "unix:/PATH or a loopback" },
+	{ INTERFACE "Metrics = localhost:9586\n", 3, "unix:/PATH or a loopback" },
+	{ INTERFACE "Metrics = 9586\n", 3, "unix:/PATH or a loopback" },
+	{ INTERFACE "Metrics = unix:metrics.sock\n", 3, "begins with /" },
+	{ INTERFACE "Metrics = unix:/" LONG_108 "\n", 3, "at most 107" },
+	{ INTERFACE "Metrics =\n", 3, "no value" },
 	{ INTERFACE "SaveConfig = 1\n", 3, "'true' or 'false'" },
 	{ INTERFACE "KillSwitch = YES\n", 3, "nothing to block without AllowedIPs" },
 	{ INTERFACE "Table = off\nKillSwitch = yes\n", 4, "Table = off makes none" },

@@ -281,6 +281,61 @@ static void odd_but_right_files(void **state)
 		load_right(texts[i]);
 }
 
+static void metrics_places(void **state)
+{
+	static const char *const places[] = { "127.0.0.1:9586", "127.3.2.1:1", "[::1]:65535",
+		"unix:/run/culvert/office.metrics" };
+	char text[256];
+	(void)state;
+
+	load_right(INTERFACE);
+	assert_null(config->metrics);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(text, sizeof(text), INTERFACE "Metrics = %s\n", places[i]);
+		load_right(text);
+		assert_string_equal(config->metrics, places[i]);
+	}
+}
+
+/* As other programs write a peer's name. */
+static void names_in_comments(void **state)
+{
+	static const struct {
+		const char *lines, *name; /* NULL: none */
+	} cases[] = {
+		{ "# friendly_name = Anna's phone\n", "Anna's phone" },
+		{ "#friendly_name=Zo\xc3\xab", "Zo\xc3\xab" },
+		{ "  #\t friendly_name =  a b \r\n", "a b" },
+		{ "# friendly_name = a\n# friendly_name = b\n", "a" },
+		{ "# friendly_name = a\nName = b\n", "b" },
+		{ "Name = b\n# friendly_name = a\n", "b" },
+		{ "# friendly_name = a # b\n", "a # b" },
+		{ "# friendly_name\n", NULL },
+		{ "# friendly_name =\n", NULL },
+		{ "# friendly_names = a\n", NULL },
+		{ "# my friendly_name = a\n", NULL },
+		{ "# friendly_name = a=b\n", NULL },
+		{ "# friendly_name = a\tb\n", NULL },
+		{ "# friendly_name = \xff\n", NULL },
+		{ "# friendly_name = " KEY_1 KEY_1 "\n", NULL },
+		{ "Cipher = auto # friendly_name = a\n", NULL },
+	};
+	char text[1024];
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text),
+			"# friendly_name = x\n" INTERFACE
+			"# friendly_name = y\n[Peer]\nPublicKey = " PUBLIC_1 "\n%s",
+			cases[i].lines);
+		load_right(text);
+		if (cases[i].name)
+			assert_string_equal(config->peers[0].name, cases[i].name);
+		else
+			assert_null(config->peers[0].name);
+	}
+}
+
 static void windows_line_ends(void **state)
 {
 	(void)state;
@@ -813,6 +868,8 @@ int main(void)
 		cmocka_unit_test(what_is_left_out_has_its_default),
 		cmocka_unit_test(a_shared_key_tunnel),
 		cmocka_unit_test(odd_but_right_files),
+		cmocka_unit_test(metrics_places),
+		cmocka_unit_test(names_in_comments),
 		cmocka_unit_test(windows_line_ends),
 		cmocka_unit_test(wrong_lines_are_refused),
 		cmocka_unit_test(wrong_interfaces_are_refused),

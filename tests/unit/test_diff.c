@@ -261,7 +261,7 @@ static void test_shared_key(void **state)
 
 static void test_refusal(void **state)
 {
-	static char nobody[] = "nobody", other[] = "other";
+	static char nobody[] = "nobody", other[] = "other", place[] = "127.0.0.1:1";
 	struct made old, new;
 
 	(void)state;
@@ -283,6 +283,9 @@ static void test_refusal(void **state)
 	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Offload"));
 	old.config.offload = FASTPATH_UDP;
 	assert_null(diff_refusal(&old.config, &new.config));
+	new.config.metrics = place;
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Metrics"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "Metrics"));
 }
 
 /* "10.0.0.0/8 254, ..." */

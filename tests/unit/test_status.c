@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/status.h"
+#include "host/text.h"
 
 #define HEX "0202020202020202020202020202020202020202020202020202020202020202"
 #define BASE64 "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
@@ -30,13 +31,15 @@ static const char engine_answer[] =
 	"culvert_cipher=auto\nculvert_name=B\"\\\xc3\xbc\x01\xff\nculvert_session_cipher=aegis-"
 	"128l\n"
 	"culvert_rx_packets=1\nculvert_tx_packets=2\nculvert_replays=3\nculvert_undecryptable=0\n"
-	"culvert_refused_sources=5\nculvert_dropped=6\nsomething_new=x\nerrno=0\n\n";
+	"culvert_refused_sources=5\nculvert_dropped=6\nculvert_added=996400\n"
+	"culvert_up_since=999000\nculvert_rtt=12345678\nculvert_received=199\nculvert_lost=1\n"
+	"culvert_trouble=old_timestamp\nsomething_new=x\nerrno=0\n\n";
 
 static const char monitor_answer[] =
 	"name=office\nstate=running\npid=11\nengine_pid=12\ndevice=wg0\nconfig=/etc/culvert/"
 	"office.conf\n"
 	"since=996400\nmtu=1420\nmtu_why=1500 of device eth0, less 80\nuser=nobody\nnew=x\n"
-	"network_changed=999940\nclock_behind=7200\n"
+	"table=auto\nroutes=3\nnetwork_changed=999940\nclock_behind=90\n"
 	"dns_backend=resolvconf\ndns_server=10.9.0.2\ndns_server=fd09::2\ndns_domain=corp.example\n"
 	"routing=IPv4 by rules into table 7\nkill_switch=paused\npaused=90\n"
 	"peer=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\nendpoint_name=gone:1\n"
@@ -146,32 +149,49 @@ static void test_bad_answers(void **state)
 
 static void test_states(void **state)
 {
+	/* In the file: whether it says where the peer is, and PersistentKeepalive. */
 	static const struct {
 		uint64_t handshake, tx;
 		bool unresolved;
 		const char *endpoint;
-		unsigned keepalive;
+		bool in_file;
+		unsigned keepalive, unanswered;
 		enum status_state expected;
 		bool degraded;
+		uint64_t since;
 	} cases[] = {
-		{ NOW, 1, false, "x", 0, STATUS_UP, false },
-		{ NOW - 179, 1, false, "x", 0, STATUS_UP, false },
-		{ NOW + 50, 1, false, "x", 0, STATUS_UP, false }, /* the clock went back */
-		{ NOW - 180, 1, false, "x", 0, STATUS_STALE, false },
-		{ NOW - 180, 1, false, "x", 25, STATUS_STALE, true },
-		{ 0, 0, false, NULL, 0, STATUS_NEVER, false },
-		{ 0, 0, false, NULL, 25, STATUS_NEVER, true },
-		{ 0, 148, false, "x", 0, STATUS_HANDSHAKING, true },
-		{ 0, 0, true, NULL, 0, STATUS_UNRESOLVED, true },
+		{ NOW, 1, false, "x", true, 0, 0, STATUS_UP, false, 20 },
+		{ NOW - 179, 1, false, "x", true, 0, 0, STATUS_UP, false, 20 },
+		{ NOW - 179, 1, false, "x", true, 25, 3, STATUS_UP, false, 20 }, /* renewing it */
+		{ NOW + 50, 1, false, "x", true, 0, 0, STATUS_UP, false,
+			20 }, /* the clock went back */
+		{ NOW - 180, 1, false, "x", true, 0, 0, STATUS_STALE, false, NOW },
+		{ NOW - 300, 1, false, "x", true, 25, 0, STATUS_STALE, true, NOW - 120 },
+		{ NOW - 300, 1, false, "x", true, 0, 1, STATUS_HANDSHAKING, true, 30 },
+		{ 0, 0, false, NULL, true, 0, 0, STATUS_NEVER, false, 10 },
+		{ 0, 0, false, NULL, true, 25, 0, STATUS_NEVER, true, 10 },
+		{ 0, 148, false, "x", true, 0, 1, STATUS_HANDSHAKING, true, 30 },
+		{ 0, 148, false, "x", true, 0, 0, STATUS_HANDSHAKING, true, 30 }, /* gave up */
+		{ 0, 0, true, NULL, true, 0, 0, STATUS_UNRESOLVED, true, 10 },
 		/* it came to us meanwhile */
-		{ NOW - 5, 1, true, "x", 0, STATUS_UP, false },
-		{ NOW - 500, 1, true, "x", 0, STATUS_STALE, false },
+		{ NOW - 5, 1, true, "x", true, 0, 0, STATUS_UP, false, 20 },
+		{ NOW - 500, 1, true, "x", true, 0, 0, STATUS_STALE, false, NOW - 320 },
+		/* road warriors that are away, be it with traffic for them or a keepalive */
+		{ NOW - 500, 1, false, "x", false, 0, 0, STATUS_STALE, false, NOW - 320 },
+		{ NOW - 500, 1, false, "x", false, 25, 0, STATUS_STALE, false, NOW - 320 },
+		{ NOW - 500, 1, false, "x", false, 25, 2, STATUS_HANDSHAKING, false, 30 },
+		{ 0, 0, false, NULL, false, 25, 0, STATUS_NEVER, false, 10 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct status_peer peer = { .last_handshake = cases[i].handshake,
 			.tx_bytes = cases[i].tx,
+			.unanswered = cases[i].unanswered,
+			.endpoint_name = cases[i].in_file ? "b.example:7" : NULL,
+			.added = 10,
+			.up_since = 20,
+			.unanswered_since = 30,
 			.unresolved = cases[i].unresolved,
 			.endpoint = cases[i].endpoint,
 			.keepalive = cases[i].keepalive };
@@ -180,6 +200,7 @@ static void test_states(void **state)
 		};
 
 		assert_int_equal(status_peer_state(&peer, NOW), cases[i].expected);
+		assert_int_equal(status_peer_since(&peer, NOW), cases[i].since);
 		assert_int_equal(status_is_degraded(&status, NOW), cases[i].degraded);
 		status.state = "stopping";
 		assert_true(status_is_degraded(&status, NOW));
@@ -208,14 +229,16 @@ static void test_person(void **state)
 {
 	static const char *const expected[] = { "office: up since ", "(1 h 0 min)", "device wg0",
 		"port 51820", "mark 0x10", "MTU 1420: 1500 of device eth0, less 80",
-		"  offload: device tcp+udp, sockets send\n", "  the network changed 1 min ago\n",
-		"  the clock is wrong, by 2 h 0 min at least: ",
+		"  offload: device tcp+udp, sockets send\n",
 		"  DNS: 10.9.0.2, fd09::2; domains corp.example (resolvconf)\n", "  B\"\\ü??  ",
 		"  b.example:7 (192.0.2.1:7)  ", "  10 s ago  ", "  aegis-128l  ",
 		"  12.1 KiB / 777 B  ", "6 dropped, 3 replays, 5 refused",
 		"10.0.0.0/8, fd00::/64, 10.1.0.0/16 and 1 more\n",
 		"  routing: IPv4 by rules into table 7\n", "  kill switch: paused\n",
-		"by for another 1 min\n" };
+		"by for another 1 min\n", "  up for 16 min  ", "  12 ms / 0.5 %  ",
+		"  routes: 3, table auto\n", "  network: changed 1 min ago\n",
+		"  the clock is wrong, by 1 min at least",
+		"  B\"\\ü??: a handshake with an old timestamp" };
 	struct answers answers;
 	char *text;
 
@@ -247,16 +270,32 @@ static void test_person(void **state)
 static void test_json(void **state)
 {
 	static const char *const expected[] = {
-		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [", "\"name\": \"office\"",
-		"\"since\": 996400", "\"last_error\": null", "\"fwmark\": 16",
 		"\"offload\": {\"device\": [\"tcp\",\"udp\"], \"sockets\": [\"send\"]}, ",
-		"\"network_changed\": 999940", "\"clock_behind\": 7200",
-		"\"routing\": \"IPv4 by rules into table 7\"", "\"kill_switch\": \"paused\"",
-		"\"paused\": 90", "\"dns\": { \"backend\": \"resolvconf\", \"error\": null, ",
+		"{ \"version\": 1, \"time\": 1000000, \"tunnels\": [",
+		"\"name\": \"office\"",
+		"\"since\": 996400",
+		"\"last_error\": null",
+		"\"fwmark\": 16",
+		"\"name\": \"B\\\"\\\\ü\\u0001\\ufffd\"",
+		"\"last_handshake\": 999990",
+		"\"state\": \"up\"",
+		"\"rx_bytes\": 12345",
+		"\"persistent_keepalive\": 25",
+		"\"allowed_ips\": [\"10.0.0.0/8\", \"fd00::/64\", \"10.1.0.0/16\", "
+		"\"10.2.0.0/16\"]",
+		"\"since\": 999000",
+		"\"rtt\": 0.012345",
+		"\"loss\": 0.0050",
+		"\"routes\": 3",
+		"\"table\": \"auto\"",
+		"\"network_changed\": 999940",
+		"\"clock_behind\": 90",
+		"\"routing\": \"IPv4 by rules into table 7\"",
+		"\"kill_switch\": \"paused\"",
+		"\"paused\": 90",
+		"\"dns\": { \"backend\": \"resolvconf\", \"error\": null, ",
 		"\"servers\": [\"10.9.0.2\", \"fd09::2\"], \"domains\": [\"corp.example\"] }, ",
-		"\"name\": \"B\\\"\\\\ü\\u0001\\ufffd\"", "\"last_handshake\": 999990",
-		"\"state\": \"up\"", "\"rx_bytes\": 12345", "\"persistent_keepalive\": 25",
-		"\"allowed_ips\": [\"10.0.0.0/8\", \"fd00::/64\", \"10.1.0.0/16\", \"10.2.0.0/16\"]"
+		"\"last_error\": \"a handshake with an old timestamp",
 	};
 	struct answers answers;
 	char *text;
@@ -354,7 +393,7 @@ static void test_characters(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		assert_int_equal(status_character_len(cases[i].text), cases[i].len);
+		assert_int_equal(text_character_len(cases[i].text), cases[i].len);
 }
 
 int main(void)

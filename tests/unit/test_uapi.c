@@ -415,7 +415,7 @@ static void test_shared_key(void **state)
 		{ "get=1\n\n", SHARED_STATE("allowed_ip=::/0\n") },
 	};
 	struct fixture fixture;
-	char hex[KEY_HEX_SIZE], request[1024], answer[2048];
+	char hex[KEY_HEX_SIZE], request[1024], answer[4096];
 
 	(void)state;
 	fixture_init(&fixture);
@@ -432,6 +432,77 @@ static void test_shared_key(void **state)
 	snprintf(answer, sizeof(answer), SHARED_STATE(""), hex);
 	expect(&fixture, "get=1\n\n", answer);
 	assert_int_equal(fixture.rebinds, 0);
+	fixture_free(&fixture);
+}
+
+/* What an observer gets is a get without keys, and no more. */
+static void test_restricted(void **state)
+{
+	struct fixture fixture;
+	struct answer answer = { NULL, 0 };
+	char *text;
+
+	(void)state;
+	fixture_init(&fixture);
+	expect(&fixture, SET("private_key=" PRIVATE "\n" A "preshared_key=" PSK "\n"), OK);
+	struct uapi_connection *connection = uapi_connection_new(fixture.tunnel, &fixture.device);
+
+	assert_non_null(connection);
+	uapi_connection_restrict(connection);
+	assert_int_equal(feed(connection, "get=1\n\n", 7, false, &answer), 0);
+	text = answer_text(&answer);
+	assert_string_equal(text,
+		PORT("0") "public_key=" ANNA "\nprotocol_version=1\n" NO_TRAFFIC KEEPALIVE("0")
+			PLAIN OK);
+	free(text);
+	assert_int_equal(feed(connection, SET("listen_port=5\n"), strlen(SET("listen_port=5\n")),
+				 false, &answer),
+		0);
+	text = answer_text(&answer);
+	assert_string_equal(text, "errno=-13\n\n");
+	free(text);
+	assert_int_equal(fixture.rebinds, 0);
+	uapi_connection_free(connection);
+	fixture_free(&fixture);
+}
+
+/* What only some have: drops that the owner counts, times and troubles of a peer. */
+static uint64_t seven_drops(void *context)
+{
+	(void)context;
+	return 7;
+}
+
+static void test_what_happened(void **state)
+{
+	static const char *const lines[] = { "\nculvert_receive_drops=7\n",
+		"\nculvert_send_errors=8\n", "\nculvert_write_errors=9\n",
+		"\nculvert_up_since=1600000100\n", "\nculvert_unanswered=3\n",
+		"\nculvert_unanswered_since=1600000200\n", "\nculvert_rtt=1234567\n",
+		"\nculvert_trouble=no_common_cipher\n" };
+	struct fixture fixture;
+	struct peer *peer;
+	char *text;
+
+	(void)state;
+	fixture_init(&fixture);
+	expect(&fixture, SET(A), OK);
+	fixture.device.receive_drops = seven_drops;
+	fixture.device.send_errors = 8;
+	fixture.device.write_errors = 9;
+	peer = tunnel_first_peer(fixture.tunnel);
+	peer->up_since = UINT64_C(1600000100999999999);
+	peer->timers.unanswered = 3;
+	peer->unanswered_since = UINT64_C(1600000200000000000);
+	peer->rtt = 1234567;
+	peer->trouble = TUNNEL_NO_COMMON_CIPHER;
+	text = ask(&fixture, "get=1\n\n");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		if (!strstr(text, lines[i]))
+			print_error("no %s in:\n%s", lines[i], text);
+		assert_non_null(strstr(text, lines[i]));
+	}
+	free(text);
 	fixture_free(&fixture);
 }
 
@@ -531,6 +602,8 @@ int main(void)
 		cmocka_unit_test(test_peer_that_is_ourselves),
 		cmocka_unit_test(test_reached),
 		cmocka_unit_test(test_shared_key),
+		cmocka_unit_test(test_restricted),
+		cmocka_unit_test(test_what_happened),
 		cmocka_unit_test(test_shared_key_stays_secret),
 		cmocka_unit_test(offload_in_use),
 	};

@@ -33,15 +33,44 @@
 #define PSK TIMES32("5e")
 #define SHARED TIMES32("7d")
 
+/* Nothing has happened to the device. */
+#define UNEVENTFUL                       \
+	"culvert_session_up=0\n"         \
+	"culvert_endpoint_changed=0\n"   \
+	"culvert_gave_up=0\n"            \
+	"culvert_not_for_us=0\n"         \
+	"culvert_unknown_peer=0\n"       \
+	"culvert_bad_initiation=0\n"     \
+	"culvert_bad_response=0\n"       \
+	"culvert_old_timestamp=0\n"      \
+	"culvert_wrong_dialect=0\n"      \
+	"culvert_no_common_cipher=0\n"   \
+	"culvert_cipher_refused=0\n"     \
+	"culvert_other_link=0\n"         \
+	"culvert_link_refused=0\n"       \
+	"culvert_bad_fields=0\n"         \
+	"culvert_reflection=0\n"         \
+	"culvert_bad_peer_key=0\n"       \
+	"culvert_source_refused=0\n"     \
+	"culvert_rekeyed=0\n"            \
+	"culvert_routing_loop=0\n"       \
+	"culvert_no_route=0\n"           \
+	"culvert_malformed=0\n"          \
+	"culvert_unknown_session=0\n"    \
+	"culvert_cookies_sent=0\n"       \
+	"culvert_handshakes_dropped=0\n" \
+	"culvert_send_errors=0\n"        \
+	"culvert_write_errors=0\n"
 #define COUNTERS                                                                                   \
 	"culvert_rx_packets=0\nculvert_tx_packets=0\nculvert_replays=0\nculvert_undecryptable=0\n" \
-	"culvert_refused_sources=0\nculvert_dropped=0\n"
+	"culvert_refused_sources=0\nculvert_dropped=0\nculvert_added=1600000000\n"                 \
+	"culvert_received=0\nculvert_lost=0\n"
 #define PLAIN "culvert_cipher=none\n" COUNTERS
 #define NO_TRAFFIC "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
 #define KEEPALIVE(n) "persistent_keepalive_interval=" n "\n"
 #define PEER(key, psk) \
 	"public_key=" key "\npreshared_key=" psk "\nprotocol_version=1\n" NO_TRAFFIC KEEPALIVE("0")
-#define PORT(n) "listen_port=" n "\n"
+#define PORT(n) UNEVENTFUL "listen_port=" n "\n"
 #define OK "errno=0\n\n"
 #define SET(lines) "set=1\n" lines "\n"
 #define A "public_key=" ANNA "\n"

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: ISC */
+/* The monitor's side of the metrics: the socket, the process, and what it is told. */
+#include "host/metrics.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/endpoint.h"
+#include "engine/listener.h"
+#include "engine/log.h"
+#include "engine/sandbox.h"
+#include "host/child.h"
+
+enum {
+	SOCKET_MODE = 0666, /* as a port of the loopback device: whoever comes to the path */
+	BACKLOG = 16,
+	DESCRIPTORS_MAX = 64,
+};
+
+/* The socket's path, NULL: it is a port. */
+static const char *socket_path(const char *where)
+{
+	return strncmp(where, "unix:", 5) ? NULL : where + 5;
+}
+
+static int listen_port(const char *where, int *fd)
+{
+	struct endpoint address = { 0 };
+	const int on = 1;
+	int made, error = endpoint_from_text(&address, where);
+
+	if (error)
+		return error;
+	made = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (made < 0)
+		return -errno;
+	/* For what the last start's connections left behind. */
+	if (setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		bind(made, &address.any, endpoint_sockaddr_len(&address)) < 0 ||
+		listen(made, BACKLOG) < 0) {
+		error = -errno;
+		close(made);
+		return error;
+	}
+	*fd = made;
+	return 0;
+}
+
+int metrics_listen(struct metrics *metrics, const char *where)
+{
+	const char *path = socket_path(where);
+
+	return path ? listener_open_path(path, SOCKET_MODE, &metrics->listener)
+		    : listen_port(where, &metrics->listener);
+}
+
+static void close_end(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void __attribute__((noreturn)) become_server(
+	const struct metrics *metrics, int engine, struct config *config, uid_t uid, gid_t gid)
+{
+	const struct rlimit descriptors = { DESCRIPTORS_MAX, DESCRIPTORS_MAX };
+	char interface[CONFIG_DEVICE_SIZE];
+	int status = 1;
+
+	prctl(PR_SET_NAME, "culvert-metrics");
+	memcpy(interface, config->device, sizeof(interface));
+	config_free(config);
+	if (!sandbox_drop_user(uid, gid) && !setrlimit(RLIMIT_NOFILE, &descriptors) &&
+		!mprotect(metrics->facts, sizeof(*metrics->facts), PROT_READ))
+		status = metrics_serve(metrics->listener, engine, metrics->facts, interface);
+	_exit(status);
+}
+
+int metrics_start(struct metrics *metrics, struct config *config, uid_t uid, gid_t gid)
+{
+	int ends[2], error = 0;
+	void *page = mmap(NULL, sizeof(*metrics->facts), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	metrics->facts = page;
+	metrics->facts->since = (uint64_t)time(NULL);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	metrics->engine_end = ends[0];
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+		error = -errno;
+	if (!error)
+		metrics->pid = child_fork((int[]){ metrics->listener, ends[1] }, 2);
+	if (!error && !metrics->pid)
+		become_server(metrics, ends[1], config, uid, gid);
+	if (metrics->pid < 0) {
+		error = -errno;
+		metrics->pid = 0;
+	}
+	close(ends[1]);
+	close_end(&metrics->listener);
+	return error;
+}
+
+void metrics_end(struct metrics *metrics)
+{
+	if (metrics->pid)
+		kill(metrics->pid, SIGKILL);
+}
+
+void metrics_on_exit(struct metrics *metrics, int wait_status)
+{
+	char text[CHILD_STATUS_TEXT_SIZE];
+
+	metrics->pid = 0;
+	if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL)
+		return;
+	if (WIFEXITED(wait_status) && !WEXITSTATUS(wait_status))
+		return;
+	child_status_text(text, wait_status);
+	log_line(LOG_ERR, "the metrics process %s: no metrics until the tunnel is restarted", text);
+}
+
+void metrics_close(struct metrics *metrics, const char *where)
+{
+	const bool listened = metrics->facts || metrics->listener >= 0;
+
+	close_end(&metrics->listener);
+	close_end(&metrics->engine_end);
+	if (listened && where && socket_path(where))
+		unlink(socket_path(where));
+	if (metrics->facts)
+		munmap(metrics->facts, sizeof(*metrics->facts));
+	metrics->facts = NULL;
+}
+
+void metrics_count_lookup_failure(struct metrics *metrics)
+{
+	if (metrics->facts)
+		metrics->facts->lookup_failures++;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: ISC */
+/* SaveConfig: the new text of a file, and that the old one is never lost. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config_wrong.h"
+#include "host/save.h"
+
+static char directory[] = "/tmp/culvert-save-XXXXXX";
+static char path[64];
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(path, sizeof(path), "%s/t.conf", directory);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(directory);
+}
+
+static void write_text(const char *text, mode_t mode)
+{
+	FILE *file;
+
+	unlink(path);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fchmod(fileno(file), mode), 0);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static char *read_text(void)
+{
+	static char text[8192];
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	return text;
+}
+
+static struct config *load(void)
+{
+	struct config_problems problems;
+	struct config *config;
+
+	if (config_load(path, &config, &problems)) {
+		config_problems_print(&problems, stderr);
+		fail();
+	}
+	config_problems_free(&problems);
+	return config;
+}
+
+/* A line "NAME=HEX" for a key in base64. */
+static const char *hex_of(const char *base64)
+{
+	static char texts[4][KEY_HEX_SIZE];
+	static unsigned next;
+	uint8_t key[KEY_LEN];
+	char *hex = texts[next++ % 4];
+
+	assert_int_equal(key_from_base64(key, base64), 0);
+	key_to_hex(hex, key);
+	return hex;
+}
+
+/* What the engine answers: P1 and P2 stand for public keys, K1 and K2 for secret ones. */
+static char *answer_of(const char *pattern)
+{
+	static const struct {
+		const char *word, *base64;
+	} keys[] = { { "P1", PUBLIC_1 }, { "P2", PUBLIC_2 }, { "K1", KEY_1 }, { "K2", KEY_2 } };
+	char *answer = calloc(1, 8192), *to = answer;
+
+	assert_non_null(answer);
+	while (*pattern) {
+		const char *key = NULL;
+
+		for (size_t i = 0; i < 4; i++)
+			if (!strncmp(pattern, keys[i].word, 2))
+				key = keys[i].base64;
+		if (key)
+			to = stpcpy(to, hex_of(key));
+		else
+			*to++ = *pattern;
+		pattern += key ? 2 : 1;
+	}
+	return answer;
+}
+
+#define DEVICE "private_key=K1\nlisten_port=7\n"
+#define ZERO_PSK "preshared_key=0000000000000000000000000000000000000000000000000000000000000000\n"
+#define KEPT                       \
+	"public_key=P1\n" ZERO_PSK \
+	"endpoint=192.0.2.1:1\nallowed_ip=10.0.0.0/8\nallowed_ip=fd00::/64\n"
+#define END "errno=0\n\n"
+#define HEAD                                              \
+	"# mine\n[Interface] # here\n  PrivateKey=" KEY_1 \
+	"\nListenPort = 7\nPostUp = echo ; true\n\n"
+#define ONE                                                                                        \
+	"# Anna\n[Peer]\nPublicKey = " PUBLIC_1 "\n# inside\nAllowedIPs = 10.0.0.0/8\nAllowedIPs=" \
+	"fd00::/64\nEndpoint = 192.0.2.1:1\n"
+
+static const struct {
+	const char *what, *old, *answer, *new; /* NULL: as it was */
+} rewrites[] = {
+	{ "nothing", HEAD ONE, DEVICE KEPT END, NULL },
+	{ "the order of prefixes", HEAD ONE,
+		DEVICE "public_key=P1\n" ZERO_PSK
+		       "endpoint=192.0.2.1:1\nallowed_ip=fd00::/64\nallowed_ip=10.0.0.0/8\n" END,
+		NULL },
+	{ "the port, where it stands", HEAD ONE, "private_key=K1\nlisten_port=8\n" KEPT END,
+		"# mine\n[Interface] # here\n  PrivateKey=" KEY_1
+		"\nListenPort = 8\nPostUp = echo ; true\n\n" ONE },
+	{ "a mark, where there was none", HEAD ONE, DEVICE "fwmark=16\n" KEPT END,
+		"# mine\n[Interface] # here\n  PrivateKey=" KEY_1
+		"\nListenPort = 7\nPostUp = echo ; true\nFwMark = 0x10\n\n" ONE },
+	{ "the private key", HEAD, "private_key=K2\nlisten_port=7\n" END,
+		"# mine\n[Interface] # here\nPrivateKey = " KEY_2
+		"\nListenPort = 7\nPostUp = echo ; true\n\n" },
+	{ "a peer that roamed, with other prefixes", HEAD ONE,
+		DEVICE "public_key=P1\n" ZERO_PSK
+		       "endpoint=[2001:db8::1]:5\nallowed_ip=10.0.0.0/9\n" END,
+		HEAD "# Anna\n[Peer]\nPublicKey = " PUBLIC_1
+		     "\n# inside\nAllowedIPs = 10.0.0.0/9\nEndpoint = [2001:db8::1]:5\n" },
+	{ "no prefixes any more, a psk and a keepalive", HEAD ONE,
+		DEVICE "public_key=P1\npreshared_key=K2\nendpoint=192.0.2.1:1\n"
+		       "persistent_keepalive_interval=25\n" END,
+		HEAD "# Anna\n[Peer]\nPublicKey = " PUBLIC_1
+		     "\n# inside\nEndpoint = 192.0.2.1:1\nPresharedKey = " KEY_2
+		     "\nPersistentKeepalive = 25\n" },
+	{ "a psk that goes", HEAD "[Peer]\nPublicKey=" PUBLIC_1 "\nPresharedKey=" KEY_2 "\n",
+		DEVICE "public_key=P1\n" ZERO_PSK END, HEAD "[Peer]\nPublicKey=" PUBLIC_1 "\n" },
+	{ "a name stays", HEAD "[Peer]\nPublicKey=" PUBLIC_1 "\nEndpoint = b.example.net:5\n",
+		DEVICE "public_key=P1\n" ZERO_PSK "endpoint=192.0.2.77:5\n" END, NULL },
+	{ "a peer that is gone, and a new one", HEAD ONE,
+		DEVICE "public_key=P2\npreshared_key=K2\nendpoint=192.0.2.2:2\n"
+		       "persistent_keepalive_interval=5\nallowed_ip=10.2.0.0/16\nallowed_ip=fd02::/"
+		       "64\n" END,
+		HEAD "# Anna\n\n[Peer]\nPublicKey = " PUBLIC_2 "\nPresharedKey = " KEY_2
+		     "\nAllowedIPs = 10.2.0.0/16, fd02::/64\nEndpoint = 192.0.2.2:2\n"
+		     "PersistentKeepalive = 5\n" },
+	{ "the second of two", HEAD ONE "\n# Bert\n[peer]\nPUBLICKEY = " PUBLIC_2 "\n# end",
+		DEVICE KEPT "public_key=P2\n" ZERO_PSK "allowed_ip=10.5.0.0/16\n" END,
+		HEAD ONE "\n# Bert\n[peer]\nPUBLICKEY = " PUBLIC_2
+			 "\nAllowedIPs = 10.5.0.0/16\n# end" },
+	{ "no newline at the end", HEAD "[Peer]\nPublicKey=" PUBLIC_1,
+		DEVICE "public_key=P1\n" ZERO_PSK "allowed_ip=10.5.0.0/16\n" END,
+		HEAD "[Peer]\nPublicKey=" PUBLIC_1 "\nAllowedIPs = 10.5.0.0/16\n" },
+	{ "a byte order mark", "\xef\xbb\xbf[Interface]\nPrivateKey = " KEY_1 "\n",
+		"private_key=K1\nlisten_port=9\n" END,
+		"\xef\xbb\xbf[Interface]\nPrivateKey = " KEY_1 "\nListenPort = 9\n" },
+};
+
+static void test_rewrites(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rewrites) / sizeof(*rewrites); i++) {
+		const char *expected = rewrites[i].new ? rewrites[i].new : rewrites[i].old;
+		char *answer = answer_of(rewrites[i].answer);
+		struct config *config;
+		bool changed;
+
+		write_text(rewrites[i].old, 0600);
+		config = load();
+		assert_int_equal(save_file(config, answer, &changed), 0);
+		config_free(config);
+		if (strcmp(read_text(), expected))
+			print_error("%s\n", rewrites[i].what);
+		assert_string_equal(read_text(), expected);
+		assert_int_equal(changed, rewrites[i].new != NULL);
+		config_free(load()); /* it can be read */
+		free(answer);
+	}
+}
+
+#define MOVED DEVICE "public_key=P1\n" ZERO_PSK "endpoint=192.0.2.9:9\n" END
+
+/* As loaded from text; answers like the engine. */
+static int save_after(const char *text, mode_t mode, const char *pattern, const char *then)
+{
+	char *answer = answer_of(pattern);
+	struct config *config;
+	bool changed;
+	int error;
+
+	write_text(text, mode);
+	config = load();
+	if (then)
+		write_text(then, mode);
+	error = save_file(config, answer, &changed);
+	config_free(config);
+	free(answer);
+	return error;
+}
+
+static void test_refusals(void **state)
+{
+	static const char by_file[] =
+		"[Interface]\nPrivateKeyFile = t.conf.key\n[Peer]\nPublicKey = " PUBLIC_1 "\n";
+	char key_path[80];
+	FILE *key;
+
+	(void)state;
+	assert_int_equal(save_after(HEAD ONE, 0600, MOVED, HEAD ONE "# edited\n"), -ESTALE);
+	assert_string_equal(read_text(), HEAD ONE "# edited\n");
+	/* The same size, and the same text in another file. */
+	assert_int_equal(save_after(HEAD ONE, 0600, MOVED, HEAD ONE), -ESTALE);
+	assert_int_equal(
+		save_after(HEAD "[Interface]\nMTU = 1400\n", 0600, DEVICE END, NULL), -ENOTSUP);
+	assert_int_equal(save_after(HEAD ONE, 0600, "errno=-5\n\n", NULL), -EINVAL);
+	assert_int_equal(save_after(HEAD ONE, 0600, "", NULL), -EINVAL);
+	snprintf(key_path, sizeof(key_path), "%s.key", path);
+	key = fopen(key_path, "w");
+	assert_non_null(key);
+	fchmod(fileno(key), 0600);
+	fputs(KEY_1 "\n", key);
+	fclose(key);
+	/* Another key than the file that is named has. */
+	assert_int_equal(
+		save_after(by_file, 0644, "private_key=K2\nlisten_port=7\n" END, NULL), -EXDEV);
+	/* A secret for a file that everybody can read. */
+	assert_int_equal(
+		save_after(by_file, 0644, DEVICE "public_key=P1\npreshared_key=K2\n" END, NULL),
+		-EACCES);
+	assert_string_equal(read_text(), by_file);
+	/* No secret: as others may read it, so they may after that. */
+	assert_int_equal(save_after(by_file, 0644, MOVED, NULL), 0);
+	struct stat status;
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0644);
+	unlink(key_path);
+}
+
+/* No room for the new one. */
+static void test_disk_full(void **state)
+{
+	const struct rlimit nothing = { 10, RLIM_INFINITY };
+	struct rlimit before;
+	int error;
+
+	(void)state;
+	write_text(HEAD ONE, 0600);
+	struct config *config = load();
+	char *answer = answer_of(MOVED);
+	bool changed;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &nothing), 0);
+	error = save_file(config, answer, &changed);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_int_equal(error, -EFBIG);
+	assert_string_equal(read_text(), HEAD ONE);
+	config_free(config);
+	free(answer);
+}
+
+/* A link stays one. */
+static void test_link(void **state)
+{
+	char link[80];
+	char *answer = answer_of(MOVED);
+	struct config_problems problems;
+	struct config *config;
+	struct stat status;
+	bool changed;
+
+	(void)state;
+	write_text(HEAD ONE, 0600);
+	snprintf(link, sizeof(link), "%s/link.conf", directory);
+	assert_int_equal(symlink("t.conf", link), 0);
+	assert_int_equal(config_load(link, &config, &problems), 0);
+	config_problems_free(&problems);
+	assert_int_equal(save_file(config, answer, &changed), 0);
+	assert_int_equal(lstat(link, &status), 0);
+	assert_true(S_ISLNK(status.st_mode));
+	assert_non_null(strstr(read_text(), "192.0.2.9:9"));
+	unlink(link);
+	config_free(config);
+	free(answer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rewrites),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_disk_full),
+		cmocka_unit_test(test_link),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
