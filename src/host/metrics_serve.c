@@ -35,8 +35,6 @@ struct server {
 	unsigned pending;   /* answers that the engine owes us */
 	struct text answer; /* as far as it has come */
 	struct event_base *base;
-	struct evconnlistener *listener;
-	struct event *pause;
 };
 
 /* ---- The engine ---- */
@@ -132,7 +130,9 @@ static void send_page(struct server *server, struct evhttp_request *request)
 	int error = make_page(server, &page);
 
 	if (error || !body || evbuffer_add(body, page.bytes, page.len) < 0) {
-		log_line(LOG_WARNING, "metrics: %s", strerror(error ? -error : ENOMEM));
+		log_line(LOG_WARNING, "metrics: %s",
+			error == -EAGAIN ? "the engine does not answer"
+					 : strerror(error ? -error : ENOMEM));
 		evhttp_send_error(request, HTTP_SERVUNAVAIL, NULL);
 	} else {
 		evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
@@ -159,22 +159,23 @@ static void on_request(struct evhttp_request *request, void *context)
 
 /* ---- Connections ---- */
 
-/* The waiting connection stays: without a pause the loop would turn for it alone. */
+static void on_pause(int fd, short what, void *context)
+{
+	(void)fd, (void)what;
+	evconnlistener_enable(context);
+}
+
+/* The waiting connection stays: without a pause the loop would turn for it alone. The context is
+ * evhttp's. */
 static void on_accept_error(struct evconnlistener *listener, void *context)
 {
 	static const struct timeval pause = { .tv_sec = ACCEPT_PAUSE };
-	struct server *server = context;
+	struct event_base *base = evconnlistener_get_base(listener);
 
+	(void)context;
 	evconnlistener_disable(listener);
-	event_add(server->pause, &pause);
-}
-
-static void on_pause(int fd, short what, void *context)
-{
-	struct server *server = context;
-
-	(void)fd, (void)what;
-	evconnlistener_enable(server->listener);
+	if (event_base_once(base, -1, EV_TIMEOUT, on_pause, listener, &pause) < 0)
+		event_base_loopbreak(base);
 }
 
 static int listen_for_requests(struct server *server, struct evhttp *http, int listener)
@@ -189,8 +190,7 @@ static int listen_for_requests(struct server *server, struct evhttp *http, int l
 	bound = evhttp_accept_socket_with_handle(http, listener);
 	if (!bound)
 		return -ENOMEM;
-	server->listener = evhttp_bound_socket_get_listener(bound);
-	evconnlistener_set_error_cb(server->listener, on_accept_error);
+	evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), on_accept_error);
 	return 0;
 }
 
@@ -209,8 +209,7 @@ int metrics_serve(
 		return 1;
 	http = evhttp_new(server.base);
 	ended = event_new(server.base, engine, EV_READ | EV_PERSIST, on_engine, &server);
-	server.pause = evtimer_new(server.base, on_pause, &server);
-	if (!http || !ended || !server.pause || event_add(ended, NULL) < 0 ||
+	if (!http || !ended || event_add(ended, NULL) < 0 ||
 		listen_for_requests(&server, http, listener))
 		return 1;
 	return event_base_dispatch(server.base) < 0;

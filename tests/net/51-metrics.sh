@@ -25,7 +25,7 @@ with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem",
     for line in maps:
         where, mode = line.split()[:2]
         start, end = (int(part, 16) for part in where.split("-"))
-        if not mode.startswith("rw"):
+        if not mode.startswith("rw") or end - start > 1 << 28:  # a sanitizer's shadow
             continue
         mem.seek(start)
         try:
@@ -107,8 +107,8 @@ holds_a_key "$(status_of a .pid)" || fail "the keys are not even found in the mo
 ! holds_a_key "$pid" || fail "a key is in the memory of the metrics process"
 
 step "its death is said and costs nothing else; down leaves nothing"
-kill -SEGV "$pid"
-wait_for 5 "the log says it" has_logged a 'the metrics process was killed by signal 11'
+kill -ABRT "$pid"
+wait_for 5 "the log says it" has_logged a 'the metrics process was killed by signal 6'
 expect_equal "the tunnel" running "$(status_of a .state)"
 stop_culvert a
 [ ! -e "$(socket)" ] || fail "the socket is still there"
@@ -122,7 +122,7 @@ wait_tunnel a
 wait_for 5 "the page is served in place of what was left" served
 stop_culvert a
 
-step "a port of the loopback device; one that is taken ends the start"
+step "a port of the loopback device"
 for place in 127.0.0.1:9586 '[::1]:9586'; do
 	sed -i "s|^Metrics.*|Metrics = $place|" "$(conf a)"
 	start_culvert a "$(conf a)"
@@ -130,8 +130,28 @@ for place in 127.0.0.1:9586 '[::1]:9586'; do
 	expect_match "the page" 'wireguard_sent_bytes_total' "$(page_at "$place")"
 	stop_culvert a
 done
+
+step "more connections than it has room for; it goes on when they have gone"
+sed -i "s|^Metrics.*|Metrics = 127.0.0.1:9586|" "$(conf a)"
+start_culvert a "$(conf a)"
+wait_tunnel a
+background_in a crowd python3 -c '
+import socket, time
+crowd = [socket.create_connection(("127.0.0.1", 9586)) for i in range(70)]
+print("all are there", flush=True)
+time.sleep(60)'
+wait_for 5 "a crowd" grep -q 'all are there' "$tmp/crowd.log"
+descriptors() { [ "$(find "/proc/$(metrics_pid)/fd" -mindepth 1 | wc -l)" -ge 64 ]; }
+wait_for 5 "no descriptors left" descriptors
+kill_hard crowd
+page_is_served() { page_at 127.0.0.1:9586 | grep -q '^culvert_info'; }
+wait_for 10 "the page is served again" page_is_served
+stop_culvert a
+
+step "a port that is taken ends the start"
 background_in a taken socat TCP6-LISTEN:9586,bind='[::1]',fork EXEC:true
 wait_for 5 "the port is taken" tcp_listening a 9586
+sed -i "s|^Metrics.*|Metrics = [::1]:9586|" "$(conf a)"
 refuses 'Metrics = \[::1\]:9586: cannot listen there: .*another program' ns a timeout 20 "$build/culvert" run "$(conf a)"
 stop_background taken
 expect_host_state a "$before" "after that"
