@@ -181,8 +181,6 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	put_number_or_null(to, "network_changed", status->network_changed);
 	put_number_or_null(to, "clock_behind", status->clock_behind);
 	fprintf(to, "\"shared_key\": %s, ", status->shared ? "true" : "false");
-	put_number_or_null(to, "network_changed", status->network_changed);
-	put_number_or_null(to, "clock_behind", status->clock_behind);
 	put_member(to, "routing", status->routing);
 	put_member(to, "kill_switch", status->kill_switch);
 	put_number_or_null(to, "paused", status->paused);

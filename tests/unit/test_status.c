@@ -267,6 +267,31 @@ static void test_person(void **state)
 	drop(&answers);
 }
 
+/* Of the tunnel itself. A member that comes twice is one of which a program sees either. */
+static void expect_members_once(const char *text)
+{
+	char members[64][32];
+	size_t count = 0;
+	int depth = 0;
+
+	text = strstr(text, "\"tunnels\": [");
+	assert_non_null(text);
+	for (text = strchr(text, '{') + 1; strncmp(text, "\"peers\"", 7); text++) {
+		depth += (*text == '{') - (*text == '}');
+		if (depth || strncmp(text, "\": ", 3) || count == 64)
+			continue;
+		const char *name = text;
+
+		while (name[-1] != '"')
+			name--;
+		snprintf(members[count], sizeof(members[0]), "%.*s", (int)(text - name), name);
+		for (size_t i = 0; i < count; i++)
+			assert_string_not_equal(members[i], members[count]);
+		count++;
+	}
+	assert_in_range(count, 20, 63);
+}
+
 static void test_json(void **state)
 {
 	static const char *const expected[] = {
@@ -308,6 +333,7 @@ static void test_json(void **state)
 			print_error("no %s in:\n%s", expected[i], text);
 		assert_non_null(strstr(text, expected[i]));
 	}
+	expect_members_once(text);
 	free(text);
 	drop(&answers);
 }
