@@ -111,5 +111,6 @@ int chacha_open(const uint8_t key[CHACHA_KEY], const uint8_t nonce[CHACHA_NONCE]
 	if (authentic)
 		xor_stream(plain, sealed, stream + BLOCK, len);
 	sodium_memzero(stream, made);
+	sodium_memzero(tag, sizeof(tag)); /* of a forgery it is the right one */
 	return authentic ? 0 : -EBADMSG;
 }

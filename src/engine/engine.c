@@ -140,15 +140,15 @@ static void stop_merging(struct engine *engine, const struct virtio_net_hdr *hea
 static void deliver_packet(void *context, const struct iovec *parts, size_t count)
 {
 	struct engine *engine = context;
-	const int error = tun_write(engine->setup.tun, &engine->offload, parts, count);
+	int error = tun_write(engine->setup.tun, &engine->offload, parts, count);
 
-	engine->device.write_errors += error != 0;
-	if (error == -EBADFD) {
-		engine_end(engine, 0, "the device was removed");
-	} else if (error == -EINVAL && count > 2) {
+	if (error == -EINVAL && count > 2) {
 		stop_merging(engine, parts[0].iov_base);
-		tun_write_singly(engine->setup.tun, &engine->offload, parts, count);
+		error = tun_write_singly(engine->setup.tun, &engine->offload, parts, count);
 	}
+	engine->device.write_errors += error != 0;
+	if (error == -EBADFD)
+		engine_end(engine, 0, "the device was removed");
 }
 
 static void report(void *context, const struct tunnel_event *event)

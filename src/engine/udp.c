@@ -54,14 +54,15 @@ static int set_option(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* As large as may be: what the system allows is no reason to fail. */
+/* As large as may be: what the system allows is no reason to fail. The kernel tells twice what it
+ * was asked for (socket(7)). */
 static void enlarge_buffer(int fd, int option, int force)
 {
 	int size = 0;
 	socklen_t len = sizeof(size);
 
 	set_option(fd, SOL_SOCKET, option, SOCKET_BUFFER);
-	if (getsockopt(fd, SOL_SOCKET, option, &size, &len) < 0 || size < SOCKET_BUFFER)
+	if (getsockopt(fd, SOL_SOCKET, option, &size, &len) < 0 || size < 2 * SOCKET_BUFFER)
 		set_option(fd, SOL_SOCKET, force, SOCKET_BUFFER);
 }
 
@@ -198,10 +199,17 @@ static bool has_segment(int fd)
 	return fd < 0 || !getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, &len);
 }
 
-/* From kernel 5.0. */
+/* From kernel 5.12. Those from 5.0 on have it too, and faults in it; they cannot be asked for it.
+ */
 static bool enable_gro(int fd)
 {
-	return fd < 0 || !set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+	int on;
+	socklen_t len = sizeof(on);
+
+	if (fd < 0)
+		return true;
+	return !getsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, &len) &&
+	       !set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
 }
 
 void udp_negotiate(struct udp_sockets *sockets, bool wanted)

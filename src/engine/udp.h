@@ -16,10 +16,10 @@
 struct udp_refusal {
 	struct endpoint to;
 	size_t datagram_len; /* bursts of datagrams as long as this, or longer */
-	unsigned left;       /* how many of them go singly until it is tried again */
+	unsigned left;       /* bursts to it, of any length, until it is tried again */
 };
 
-enum { UDP_REFUSALS = 8 };
+enum { UDP_REFUSALS = 64 };
 
 /* What the sockets do for us; all zero: one datagram a message, both ways. */
 struct udp_offload {

@@ -39,7 +39,7 @@ struct row {
 	LABELED(key, "culvert_drops", "Packets and messages that belong to no peer or session.", \
 		"reason=\"" reason "\"")
 #define TUN_DROP(key, direction)                                                           \
-	LABELED(key, "culvert_tun_drops", "Packets that were lost at the network device.", \
+	LABELED(key, "culvert_tun_drops", "Writes to and reads of the network device that failed.", \
 		"direction=\"" direction "\"")
 #define UDP_DROP(key, direction)                                                               \
 	LABELED(key, "culvert_udp_drops",                                                      \

@@ -53,7 +53,11 @@ static struct {
 	int source_error;   /* of all that pin a source */
 	bool lacks_segment; /* the option is unknown */
 	bool lacks_gro;
-	int lacks_gro_on; /* on this socket */
+	int lacks_gro_on;        /* on this socket */
+	bool lacks_gro_question; /* before 5.12: it can be set, and not asked for */
+	int buffer_max;          /* net.core.rmem_max and wmem_max; 0: none */
+	int buffer;              /* as it was set last, doubled */
+	unsigned forced;         /* buffers set beyond that */
 	struct family v4, v6;
 	struct arrival arrivals[RECEIVED_MAX];
 	unsigned arrival_count;
@@ -133,6 +137,14 @@ int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *len)
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
 	assert_true(fd == V4 || fd == V6);
+	if (level == SOL_SOCKET) {
+		const int wanted = *(const int *)value;
+		const bool force = option == SO_RCVBUFFORCE || option == SO_SNDBUFFORCE;
+		const bool capped = !force && kernel.buffer_max && wanted > kernel.buffer_max;
+
+		kernel.forced += force;
+		kernel.buffer = 2 * (capped ? kernel.buffer_max : wanted);
+	}
 	if (level != IPPROTO_UDP)
 		return 0;
 	assert_int_equal(option, UDP_GRO);
@@ -147,10 +159,14 @@ int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len
 {
 	assert_true(fd == V4 || fd == V6);
 	memset(value, 0, *len);
+	if (level == SOL_SOCKET)
+		memcpy(value, &kernel.buffer, sizeof(kernel.buffer));
 	if (level != IPPROTO_UDP)
 		return 0;
-	assert_int_equal(option, UDP_SEGMENT);
 	errno = ENOPROTOOPT;
+	if (option == UDP_GRO)
+		return kernel.lacks_gro || kernel.lacks_gro_question ? -1 : 0;
+	assert_int_equal(option, UDP_SEGMENT);
 	return kernel.lacks_segment ? -1 : 0;
 }
 
@@ -338,6 +354,10 @@ static void negotiation(void **state)
 	udp_negotiate(&sockets, true);
 	assert_false(sockets.offload.receive);
 	kernel.lacks_gro_on = 0;
+	kernel.lacks_gro_question = true;
+	udp_negotiate(&sockets, true);
+	assert_false(sockets.offload.receive);
+	kernel.lacks_gro_question = false;
 
 	kernel.lacks_segment = true;
 	udp_negotiate(&sockets, true);
@@ -635,6 +655,25 @@ static void ports_taken(void **state)
 }
 
 /* The family that a host has will do. Whatever else goes wrong with one is an error. */
+/* What the system's limit lets through is not enough: then it is forced. */
+static void buffers(void **state)
+{
+	static const struct {
+		int max;
+		unsigned forced;
+	} cases[] = { { 0, 0 }, { 212992, 4 }, { 4 << 20, 4 }, { 7 << 20, 0 }, { 16 << 20, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		memset(&kernel, 0, sizeof(kernel));
+		kernel.buffer_max = cases[i].max;
+		assert_int_equal(open_on(7), 0);
+		assert_int_equal(kernel.forced, cases[i].forced);
+		assert_int_equal(kernel.buffer, 2 * (7 << 20));
+		udp_close(&sockets);
+	}
+}
+
 static void family_missing(void **state)
 {
 	static const struct {
@@ -740,6 +779,7 @@ int main(void)
 		cmocka_unit_test(mixed_bursts),
 		cmocka_unit_test(ports_taken),
 		cmocka_unit_test(family_missing),
+		cmocka_unit_test(buffers),
 		cmocka_unit_test(longest_messages),
 		cmocka_unit_test(unusable_messages),
 	};
