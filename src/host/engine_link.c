@@ -102,6 +102,7 @@ void engine_stop(struct monitor *monitor)
 	close_end(&monitor->engine_requests);
 	text_free(&monitor->engine_out);
 	text_free(&monitor->engine_in);
+	monitor->engine_owes = 0;
 }
 
 void engine_on_exit(struct monitor *monitor, int wait_status)
@@ -123,6 +124,18 @@ void engine_on_writable(struct monitor *monitor)
 		close_end(&monitor->engine_control);
 }
 
+/* Those to requests that nobody waits for any more: the last one is the one that is awaited. */
+static void drop_late_answers(struct monitor *monitor)
+{
+	struct text *in = &monitor->engine_in;
+	const char *end;
+
+	while (monitor->engine_owes > 1 && in->len && (end = strstr(in->bytes, "\n\n"))) {
+		text_drop(in, (size_t)(end + 2 - in->bytes));
+		monitor->engine_owes--;
+	}
+}
+
 void engine_on_readable(struct monitor *monitor)
 {
 	struct text *in = &monitor->engine_in;
@@ -140,6 +153,7 @@ void engine_on_readable(struct monitor *monitor)
 	}
 	text_add_bytes(in, bytes, (size_t)len);
 	key_wipe(bytes, sizeof(bytes));
+	drop_late_answers(monitor);
 }
 
 /* The number in the answer's last line, errno=N. -EPROTO: there is none. */
@@ -161,10 +175,12 @@ static int answer_errno(const char *answer)
 	return number > 0 ? -(int)number : (int)number;
 }
 
-/* The answer has come when it ends so: there is but one at a time. */
-static bool answer_is_whole(const struct text *answer)
+static bool answer_is_whole(const struct monitor *monitor)
 {
-	return answer->len >= 2 && !memcmp(answer->bytes + answer->len - 2, "\n\n", 2);
+	const struct text *in = &monitor->engine_in;
+
+	return monitor->engine_owes == 1 && in->len >= 2 &&
+	       !memcmp(in->bytes + in->len - 2, "\n\n", 2);
 }
 
 int engine_get(struct monitor *monitor, const struct text *request, struct text *answer)
@@ -174,21 +190,20 @@ int engine_get(struct monitor *monitor, const struct text *request, struct text 
 	struct text *in = &monitor->engine_in;
 	int error;
 
-	text_free(in);
 	text_add_bytes(&monitor->engine_out, request->bytes, request->len);
 	if (monitor->engine_out.failed)
 		return -ENOMEM;
-	while (monitor->engine && monitor->engine_control >= 0 && !answer_is_whole(in) &&
+	monitor->engine_owes++;
+	drop_late_answers(monitor);
+	while (monitor->engine && monitor->engine_control >= 0 && !answer_is_whole(monitor) &&
 		monitor->stop_signals == stops && monitor_now() < until)
 		monitor_pump(monitor, until);
-	if (answer_is_whole(in))
-		error = answer_errno(in->bytes);
-	else if (monitor->stop_signals != stops)
-		error = -EINTR;
-	else if (!monitor->engine || monitor->engine_control < 0)
-		error = -EPIPE;
-	else
-		error = -ETIMEDOUT;
+	if (!answer_is_whole(monitor)) /* it may still come */
+		return monitor->stop_signals != stops                    ? -EINTR
+		       : !monitor->engine || monitor->engine_control < 0 ? -EPIPE
+									 : -ETIMEDOUT;
+	monitor->engine_owes = 0;
+	error = answer_errno(in->bytes);
 	if (answer && !error) {
 		*answer = *in;
 		*in = (struct text){ 0 };

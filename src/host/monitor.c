@@ -353,7 +353,7 @@ static int bring_up_and_run(struct monitor *monitor)
 		monitor->state = "running";
 		service_ready(monitor);
 		run(monitor);
-		if (!monitor->engine) {
+		if (!monitor->engine && !monitor->stop_signals) {
 			char text[CHILD_STATUS_TEXT_SIZE];
 
 			child_status_text(text, monitor->engine_status);

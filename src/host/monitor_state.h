@@ -123,6 +123,7 @@ struct monitor {
 	int engine_status;
 	int engine_control, engine_requests;
 	struct text engine_out, engine_in; /* hold secrets */
+	unsigned engine_owes;              /* answers that have not come yet */
 
 	struct monitor_dns dns;
 

@@ -160,6 +160,8 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 		text_add(answer, "problem=%s\n", monitor->last_error);
 	good &= change_addresses_and_routes(monitor, diff, whole, answer);
 	monitor->config = config;
+	if (config->user) /* the same one: diff_refusal */
+		monitor->user = config->user;
 	diff_free(&monitor->installed);
 	monitor->installed = *whole;
 	*whole = (struct diff){ 0 };

@@ -56,6 +56,10 @@ start_culvert b "$(conf b)"
 wait_tunnel b
 pings a "${inside4[b]}" 25
 
+step "the user is known after a reload, too"
+must "$build/culvert" reload "$(dev a)"
+expect_equal "user in the status" nobody "$(status_of a .user)"
+
 step "no secret where it does not belong"
 for pid in "$(status_of a .pid)" "$(engine_pid a)"; do
 	expect_no_secret "/proc/$pid/cmdline" "/proc/$pid/cmdline"

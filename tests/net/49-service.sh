@@ -76,8 +76,22 @@ step "stopping"
 stop_culvert a
 told '^STOPPING=1' || fail "STOPPING was not told"
 
-step "a start that fails says why"
+step "both processes told to stop, as by a whole control group: no failure"
 cp "$tmp/plain.conf" "$(conf a)"
+start_service a
+wait_for 10 "READY" told '^READY=1'
+engine=$(engine_pid a)
+kill -STOP "${pid_of[culvert-a]}" # so that it hears of both at once
+kill -TERM "$engine"
+wait_for 5 "the engine ends" grep -q '^State:.*Z' "/proc/$engine/status"
+kill -TERM "${pid_of[culvert-a]}"
+kill -CONT "${pid_of[culvert-a]}"
+wait_for 10 "culvert ends" gone culvert-a
+wait "${pid_of[culvert-a]}"
+expect_equal "exit status" 0 $?
+unset "pid_of[culvert-a]"
+
+step "a start that fails says why"
 sed -i '/^\[Interface\]/a PreUp = exit 7' "$(conf a)"
 start_service a
 wait_for 10 "it ends" gone culvert-a

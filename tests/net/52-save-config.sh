@@ -84,4 +84,22 @@ has_logged a 'SaveConfig: .* is not written: No space left' || fail "the log doe
 stop_background holder
 expect_host_state a "$before" "after that"
 stop_culvert b
+
+step "told to stop while the engine owes an answer: it is not taken for the next one"
+# The watchdog's question is under way when the engine stands still.
+background manager socat -u "UNIX-RECV:$tmp/notify" "OPEN:$tmp/manager,creat,append"
+wait_for 5 "the manager listens" test -S "$tmp/notify"
+background_in a culvert-a env NOTIFY_SOCKET="$tmp/notify" WATCHDOG_USEC=3000000 "$build/culvert" run "$(conf a)"
+wait_tunnel a
+wg_set a peer "$(public b)" persistent-keepalive 33
+engine=$(engine_pid a)
+kill -STOP "$engine"
+sleep 2
+kill -TERM "${pid_of[culvert-a]}"
+sleep 0.5
+kill -CONT "$engine"
+wait_for 10 "culvert ends" gone culvert-a
+expect_equal "the peer's key" 1 "$(saved "PublicKey = $(public b)")"
+expect_equal "its keepalive" 1 "$(saved "PersistentKeepalive = 33")"
+expect_equal "its allowed IPs" 1 "$(grep -c '^AllowedIPs' "$(conf a)")"
 pass
