@@ -12,10 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-	MESSAGES_SIZE = 32768, /* one read of netlink messages */
-	READS_MAX = 16,
-};
+#include "engine/rtnews.h"
 
 /* How is it? The answer comes in the same form as news. */
 static int ask_state(int fd, unsigned interface)
@@ -34,23 +31,22 @@ static int ask_state(int fd, unsigned interface)
 
 int link_open(unsigned interface)
 {
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK,
-		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-			     RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE };
-	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
-	int error = 0;
+	const int fd = rtnews_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+				   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+	const int error = fd < 0 ? fd : ask_state(fd, interface);
 
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		error = -errno;
-	if (!error)
-		error = ask_state(fd, interface);
 	if (!error)
 		return fd;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return error;
 }
+
+/* What a message is held against, and what it leads to. */
+struct taking {
+	unsigned interface;
+	struct link_news *news;
+};
 
 static void take_link(const struct nlmsghdr *message, unsigned interface, struct link_news *news)
 {
@@ -76,47 +72,36 @@ static void take_link(const struct nlmsghdr *message, unsigned interface, struct
 	}
 }
 
-static void take_messages(const char *bytes, int len, unsigned interface, struct link_news *news)
+static void take_message(void *context, const struct nlmsghdr *message)
 {
-	const struct nlmsghdr *message = (const struct nlmsghdr *)bytes;
+	const struct taking *taking = context;
 
-	for (; mnl_nlmsg_ok(message, len); message = mnl_nlmsg_next(message, &len)) {
-		switch (message->nlmsg_type) {
-		case RTM_NEWLINK:
-		case RTM_DELLINK:
-			take_link(message, interface, news);
-			break;
-		case RTM_NEWADDR:
-		case RTM_DELADDR:
-		case RTM_NEWROUTE:
-		case RTM_DELROUTE:
-			news->network = true;
-			break;
-		default:
-			break;
-		}
+	switch (message->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		take_link(message, taking->interface, taking->news);
+		break;
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		taking->news->network = true;
+		break;
+	default:
+		break;
 	}
 }
 
 int link_read(int fd, unsigned interface, struct link_news *news)
 {
-	alignas(struct nlmsghdr) char bytes[MESSAGES_SIZE];
+	struct taking taking = { interface, news };
+	bool lost;
+	int error;
 
 	*news = (struct link_news){ 0 };
-	for (int i = 0; i < READS_MAX; i++) {
-		struct sockaddr_nl from = { 0 };
-		socklen_t from_len = sizeof(from);
-		const ssize_t len =
-			recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &from_len);
-
-		if (len < 0 && errno == ENOBUFS) { /* news were lost: everything may have changed */
-			news->network = true;
-			return ask_state(fd, interface);
-		}
-		if (len < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-		if (!from.nl_pid) /* the kernel */
-			take_messages(bytes, (int)len, interface, news);
-	}
-	return 0;
+	error = rtnews_read(fd, take_message, &taking, &lost);
+	if (!lost)
+		return error;
+	news->network = true;
+	return error ? error : ask_state(fd, interface);
 }

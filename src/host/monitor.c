@@ -29,12 +29,17 @@ void monitor_error(struct monitor *monitor, const char *format, ...)
 	log_line(LOG_ERR, "%s", monitor->last_error);
 }
 
-uint64_t monitor_now(void)
+uint64_t monitor_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t monitor_now(void)
+{
+	return monitor_clock(CLOCK_BOOTTIME);
 }
 
 static void reap_children(struct monitor *monitor)
@@ -102,12 +107,11 @@ enum source {
 	SOURCE_LISTENER,
 	SOURCE_CLIENT,
 	SOURCE_LOOKUP,
-	SOURCE_ROUTING,
 	SOURCE_NETWORK,
 	SOURCE_TIMER,
 };
 
-enum { POLLS_MAX = 7 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
+enum { POLLS_MAX = 6 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
 
 struct poll_set {
 	struct pollfd polls[POLLS_MAX];
@@ -142,7 +146,6 @@ static void watch_all(const struct monitor *monitor, struct poll_set *set)
 	watch(set, monitor->engine_control, monitor->engine_out.len ? POLLIN | POLLOUT : POLLIN,
 		SOURCE_ENGINE, 0);
 	watch(set, monitor->listener, POLLIN, SOURCE_LISTENER, 0);
-	watch(set, monitor->routing.watch, POLLIN, SOURCE_ROUTING, 0);
 	watch(set, monitor->network.watch, POLLIN, SOURCE_NETWORK, 0);
 	watch(set, monitor->network.timer, POLLIN, SOURCE_TIMER, 0);
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
@@ -193,9 +196,6 @@ static void dispatch(struct monitor *monitor, const struct poll_set *set, nfds_t
 		break;
 	case SOURCE_LOOKUP:
 		monitor->lookups[set->owners[i].index].ready = true;
-		break;
-	case SOURCE_ROUTING:
-		routing_on_news(monitor);
 		break;
 	case SOURCE_NETWORK:
 		network_on_news(monitor);
@@ -379,7 +379,7 @@ int monitor_run(struct config *config)
 	monitor->config = config;
 	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
-	monitor->routing.watch = monitor->network.watch = monitor->network.timer = -1;
+	monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
 		monitor->clients[i].fd = -1;
 	monitor->metrics.listener = monitor->metrics.engine_end = -1;

@@ -26,7 +26,6 @@
 #include "host/metrics.h"
 #include "host/names.h"
 #include "host/netlink.h"
-#include "host/netwatch.h"
 #include "host/notify.h"
 #include "host/resolve.h"
 #include "host/routing.h"
@@ -57,8 +56,7 @@ struct monitor_lookup {
 
 /* What is known of the network around, to see that it is another one. */
 struct monitor_network {
-	int watch; /* netlink, -1: there is none */
-	struct netwatch_news news;
+	int watch;        /* netlink, -1: there is none */
 	uint64_t due;     /* of a reaction; MONITOR_NEVER: nothing happened */
 	uint64_t reacted; /* when last; 0: never */
 	struct text ways; /* to the peers, as they were last */
@@ -147,8 +145,9 @@ struct monitor {
 void monitor_error(struct monitor *monitor, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Milliseconds that never go back. */
+/* Milliseconds that never go back, and go on while the machine sleeps; and of another clock. */
 uint64_t monitor_now(void);
+uint64_t monitor_clock(clockid_t clock);
 
 /* Waits until something happens or it is `until`, and takes note of it. */
 void monitor_pump(struct monitor *monitor, uint64_t until);

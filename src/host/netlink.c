@@ -23,7 +23,6 @@ struct netlink {
 enum {
 	REQUEST_SIZE = 512,  /* the largest request here is a route with some five attributes */
 	ANSWER_SIZE = 32768, /* what the kernel fills at most with one part of a dump */
-	WATCH_BUFFER = 1 << 18,
 };
 
 /* A request being written. */
@@ -188,20 +187,27 @@ int netlink_address_delete(
 	return address_request(netlink, RTM_DELADDR, 0, interface, address);
 }
 
+/* Through the interface; with none, packets to there are refused, unless another route leads there.
+ */
 static int route_request(struct netlink *netlink, uint16_t type, uint16_t flags, unsigned interface,
 	uint32_t table, struct netlink_prefix prefix)
 {
+	const bool adds = type == RTM_NEWROUTE, on_link = interface && prefix.family == AF_INET;
 	struct request request;
 	struct rtmsg *route = request_begin(&request, type, flags, sizeof(*route));
 
 	route->rtm_family = (uint8_t)prefix.family;
 	route->rtm_dst_len = (uint8_t)prefix.length;
-	route->rtm_protocol = type == RTM_NEWROUTE ? RTPROT_BOOT : RTPROT_UNSPEC;
-	route->rtm_scope = prefix.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-	route->rtm_type = RTN_UNICAST;
+	route->rtm_protocol = adds ? RTPROT_BOOT : RTPROT_UNSPEC;
+	/* To delete, "nowhere" means whichever. */
+	route->rtm_scope = !adds ? RT_SCOPE_NOWHERE : on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	route->rtm_type = interface ? RTN_UNICAST : RTN_UNREACHABLE;
 	route->rtm_table = table < 256 ? (uint8_t)table : RT_TABLE_UNSPEC;
 	mnl_attr_put(&request.header, RTA_DST, address_len(prefix.family), prefix.address);
-	mnl_attr_put_u32(&request.header, RTA_OIF, interface);
+	if (interface)
+		mnl_attr_put_u32(&request.header, RTA_OIF, interface);
+	else
+		mnl_attr_put_u32(&request.header, RTA_PRIORITY, UINT32_MAX);
 	mnl_attr_put_u32(&request.header, RTA_TABLE, table);
 	return request_run(netlink, &request, NULL, NULL);
 }
@@ -219,33 +225,15 @@ int netlink_route_delete(
 	return route_request(netlink, RTM_DELROUTE, 0, interface, table, prefix);
 }
 
-static int unreachable_request(struct netlink *netlink, uint16_t type, uint16_t flags,
-	uint32_t table, struct netlink_prefix prefix)
-{
-	struct request request;
-	struct rtmsg *route = request_begin(&request, type, flags, sizeof(*route));
-
-	route->rtm_family = (uint8_t)prefix.family;
-	route->rtm_dst_len = (uint8_t)prefix.length;
-	route->rtm_protocol = type == RTM_NEWROUTE ? RTPROT_BOOT : RTPROT_UNSPEC;
-	route->rtm_scope = type == RTM_NEWROUTE ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE;
-	route->rtm_type = RTN_UNREACHABLE;
-	route->rtm_table = table < 256 ? (uint8_t)table : RT_TABLE_UNSPEC;
-	mnl_attr_put(&request.header, RTA_DST, address_len(prefix.family), prefix.address);
-	mnl_attr_put_u32(&request.header, RTA_PRIORITY, UINT32_MAX);
-	mnl_attr_put_u32(&request.header, RTA_TABLE, table);
-	return request_run(netlink, &request, NULL, NULL);
-}
-
 int netlink_unreachable_add(struct netlink *netlink, uint32_t table, struct netlink_prefix prefix)
 {
-	return unreachable_request(netlink, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, table, prefix);
+	return route_request(netlink, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, 0, table, prefix);
 }
 
 int netlink_unreachable_delete(
 	struct netlink *netlink, uint32_t table, struct netlink_prefix prefix)
 {
-	return unreachable_request(netlink, RTM_DELROUTE, 0, table, prefix);
+	return route_request(netlink, RTM_DELROUTE, 0, 0, table, prefix);
 }
 
 static int rule_request(
@@ -275,33 +263,6 @@ int netlink_rule_add(struct netlink *netlink, const struct netlink_rule *rule)
 int netlink_rule_delete(struct netlink *netlink, const struct netlink_rule *rule)
 {
 	return rule_request(netlink, RTM_DELRULE, 0, rule);
-}
-
-int netlink_watch_open(int *fd)
-{
-	static const int groups[] = { RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_ROUTE,
-		RTNLGRP_IPV6_ROUTE };
-	const struct sockaddr_nl address = { .nl_family = AF_NETLINK };
-	const int size = WATCH_BUFFER;
-	int error = 0;
-
-	*fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-	if (*fd < 0)
-		return -errno;
-	if (bind(*fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		error = -errno;
-	for (size_t i = 0; !error && i < sizeof(groups) / sizeof(*groups); i++) {
-		if (setsockopt(*fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
-			    sizeof(groups[i])) < 0)
-			error = -errno;
-	}
-	if (error) {
-		close(*fd);
-		*fd = -1;
-		return error;
-	}
-	setsockopt(*fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	return 0;
 }
 
 /* What one RTM_NEWROUTE says. */
@@ -369,38 +330,6 @@ static void route_read(const struct nlmsghdr *header, struct route_facts *facts)
 		else if (type == RTA_PREFSRC)
 			route_address(facts->route.source, attribute);
 	}
-}
-
-/* What netlink_watch_read looks for. */
-struct watched {
-	uint32_t table, other_table;
-	bool removed;
-};
-
-static int watch_on_news(const struct nlmsghdr *header, void *context)
-{
-	struct watched *watched = context;
-	struct route_facts facts;
-
-	if (header->nlmsg_type == RTM_DELRULE) {
-		watched->removed = true;
-	} else if (header->nlmsg_type == RTM_DELROUTE) {
-		route_read(header, &facts);
-		if (facts.table == watched->table || facts.table == watched->other_table)
-			watched->removed = true;
-	}
-	return MNL_CB_OK;
-}
-
-bool netlink_watch_read(int fd, uint32_t table, uint32_t other_table)
-{
-	struct watched watched = { .table = table, .other_table = other_table };
-	uint8_t news[ANSWER_SIZE];
-	ssize_t len;
-
-	while ((len = recv(fd, news, sizeof(news), 0)) > 0)
-		mnl_cb_run(news, (size_t)len, 0, 0, watch_on_news, &watched);
-	return watched.removed || (len < 0 && errno == ENOBUFS);
 }
 
 static int route_on_answer(const struct nlmsghdr *header, void *context)

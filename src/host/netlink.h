@@ -61,14 +61,6 @@ struct netlink_rule {
 int netlink_rule_add(struct netlink *netlink, const struct netlink_rule *rule);
 int netlink_rule_delete(struct netlink *netlink, const struct netlink_rule *rule);
 
-/* A descriptor that becomes readable when rules or routes change (close it). 0 and *fd, or -errno.
- */
-int netlink_watch_open(int *fd);
-
-/* Reads all that has come. Whether a rule was removed, or a route of one of the two tables; or
- * whether news were lost. */
-bool netlink_watch_read(int fd, uint32_t table, uint32_t other_table);
-
 /* Where a route leads. */
 struct netlink_route {
 	unsigned interface;

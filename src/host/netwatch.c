@@ -2,62 +2,52 @@
 /* News of the network around the tunnel, by rtnetlink. */
 #include "host/netwatch.h"
 
-#include <errno.h>
 #include <libmnl/libmnl.h>
-#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
-#include <stdalign.h>
-#include <stdint.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-enum {
-	MESSAGES_SIZE = 32768, /* one read of netlink messages */
-	READS_MAX = 16,
-};
+#include "engine/rtnews.h"
+
+/* Of the groups, this one has no old name. */
+#define GROUP_IPV6_RULE (UINT32_C(1) << (RTNLGRP_IPV6_RULE - 1))
 
 int netwatch_open(void)
 {
-	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-		RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE };
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE), error;
-
-	if (fd < 0)
-		return -errno;
-	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++)
-		address.nl_groups |= 1U << (groups[i] - 1);
-	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	error = -errno;
-	close(fd);
-	return error;
+	return rtnews_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+			   GROUP_IPV6_RULE);
 }
 
-/* The interface that a route leads through; 0: none or several. */
-static unsigned route_interface(const struct nlmsghdr *message)
+/* A number that a route has, or what to take for it. */
+static uint32_t route_number(const struct nlmsghdr *message, uint16_t type, uint32_t without)
 {
 	const struct nlattr *attribute;
 
 	mnl_attr_for_each(attribute, message, sizeof(struct rtmsg))
 	{
-		if (mnl_attr_get_type(attribute) == RTA_OIF &&
+		if (mnl_attr_get_type(attribute) == type &&
 			mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
 			return mnl_attr_get_u32(attribute);
 	}
-	return 0;
+	return without;
 }
 
-static void take_route(
-	const struct nlmsghdr *message, unsigned interface, struct netwatch_news *news)
+static void take_route(const struct nlmsghdr *message, const struct netwatch_scope *scope,
+	struct netwatch_news *news)
 {
 	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
 
 	/* A cached one says nothing new. */
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(*route) || route->rtm_flags & RTM_F_CLONED)
 		return;
-	news->routes |= route_interface(message) != interface;
+	/* One through several interfaces, or none, has no number. */
+	news->network |= route_number(message, RTA_OIF, 0) != scope->interface;
+	if (message->nlmsg_type != RTM_DELROUTE)
+		return;
+	const uint32_t table = route_number(message, RTA_TABLE, route->rtm_table);
+
+	news->removed |= table && (table == scope->tables[0] || table == scope->tables[1]);
 }
 
 static void take_address(
@@ -66,7 +56,7 @@ static void take_address(
 	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
 
 	if (mnl_nlmsg_get_payload_len(message) >= sizeof(*address))
-		news->addresses |= address->ifa_index != interface;
+		news->network |= address->ifa_index != interface;
 }
 
 static void take_link(
@@ -76,61 +66,58 @@ static void take_link(
 
 	/* Bridges tell of their ports under the port's number. */
 	if (mnl_nlmsg_get_payload_len(message) >= sizeof(*link) && link->ifi_family == AF_UNSPEC)
-		news->links |= (unsigned)link->ifi_index != interface;
+		news->network |= (unsigned)link->ifi_index != interface;
 }
 
-static void take_message(
-	const struct nlmsghdr *message, unsigned interface, struct netwatch_news *news)
+void netwatch_take(const struct nlmsghdr *message, const struct netwatch_scope *scope,
+	struct netwatch_news *news)
 {
 	switch (message->nlmsg_type) {
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		take_route(message, interface, news);
+		take_route(message, scope, news);
 		break;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		take_address(message, interface, news);
+		take_address(message, scope->interface, news);
 		break;
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		take_link(message, interface, news);
+		take_link(message, scope->interface, news);
+		break;
+	case RTM_DELRULE:
+		news->removed = true;
+		news->network = true;
 		break;
 	case RTM_NEWRULE:
-	case RTM_DELRULE:
-		news->rules = true;
+		news->network = true;
 		break;
 	default:
 		break;
 	}
 }
 
-void netwatch_take(const void *messages, size_t len, unsigned interface, struct netwatch_news *news)
-{
-	const struct nlmsghdr *message = messages;
-	int left = (int)len;
+struct taking {
+	const struct netwatch_scope *scope;
+	struct netwatch_news *news;
+};
 
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
-		take_message(message, interface, news);
+static void take(void *context, const struct nlmsghdr *message)
+{
+	const struct taking *taking = context;
+
+	netwatch_take(message, taking->scope, taking->news);
 }
 
-int netwatch_read(int fd, unsigned interface, struct netwatch_news *news)
+int netwatch_read(int fd, const struct netwatch_scope *scope, struct netwatch_news *news)
 {
-	alignas(struct nlmsghdr) char bytes[MESSAGES_SIZE];
+	struct taking taking = { scope, news };
+	bool lost;
+	int error;
 
-	for (int i = 0; i < READS_MAX; i++) {
-		struct sockaddr_nl from = { 0 };
-		socklen_t from_len = sizeof(from);
-		const ssize_t len =
-			recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &from_len);
-
-		if (len < 0 && errno == ENOBUFS) {
-			*news = (struct netwatch_news){ true, true, true, true };
-			continue;
-		}
-		if (len < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-		if (!from.nl_pid) /* the kernel */
-			netwatch_take(bytes, (size_t)len, interface, news);
-	}
-	return 0;
+	*news = (struct netwatch_news){ 0 };
+	error = rtnews_read(fd, take, &taking, &lost);
+	if (lost)
+		*news = (struct netwatch_news){ true, true };
+	return error;
 }

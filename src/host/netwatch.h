@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: ISC */
-/* News of the network around the tunnel, by rtnetlink. What befalls the tunnel's own device is
- * none. */
+/* News of the network around the tunnel, by rtnetlink. */
 #ifndef HOST_NETWATCH_H
 #define HOST_NETWATCH_H
 
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 
-/* What changed. */
+struct nlmsghdr;
+
+/* What is looked for. */
+struct netwatch_scope {
+	unsigned interface; /* the tunnel's own device: what befalls it is no news of the network */
+	uint32_t tables[2]; /* where a removed route may be one of ours; 0: none */
+};
+
 struct netwatch_news {
-	bool routes, addresses, links, rules;
+	bool network; /* routes, addresses, links or rules changed */
+	bool removed; /* a rule, or a route of one of the tables */
 };
 
 /* A netlink socket that hears of all of it. Returns the descriptor (non-blocking, close-on-exec) or
  * -errno. */
 int netwatch_open(void);
 
-/* Reads what has come, a bounded part of it, and adds to *news; interface is the tunnel's own. If
- * some were lost, everything may have changed. 0 or -errno. */
-int netwatch_read(int fd, unsigned interface, struct netwatch_news *news);
+/* Reads what has come, a bounded part of it. If some were lost, all may have happened. 0 or -errno.
+ */
+int netwatch_read(int fd, const struct netwatch_scope *scope, struct netwatch_news *news);
 
-/* The same for messages that were read, len bytes of them. */
-void netwatch_take(
-	const void *messages, size_t len, unsigned interface, struct netwatch_news *news);
+/* Adds to *news what one message says. */
+void netwatch_take(const struct nlmsghdr *message, const struct netwatch_scope *scope,
+	struct netwatch_news *news);
 
 #endif

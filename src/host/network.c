@@ -23,6 +23,7 @@
 
 #include "engine/log.h"
 #include "host/monitor_state.h"
+#include "host/netwatch.h"
 
 enum {
 	/* Milliseconds. */
@@ -34,19 +35,11 @@ enum {
 	WAYS_MAX = 256,        /* peers whose ways are followed; the others go the same ones */
 };
 
-static uint64_t read_clock(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static struct clockwatch_reading read_clocks(void)
 {
-	return (struct clockwatch_reading){ .boot = read_clock(CLOCK_BOOTTIME),
-		.monotonic = read_clock(CLOCK_MONOTONIC),
-		.wall = read_clock(CLOCK_REALTIME) };
+	return (struct clockwatch_reading){ .boot = monitor_now(),
+		.monotonic = monitor_clock(CLOCK_MONOTONIC),
+		.wall = monitor_clock(CLOCK_REALTIME) };
 }
 
 /* A time that cannot lie ahead: when the file was written. 0: not known. */
@@ -224,16 +217,22 @@ void network_suspect(struct monitor *monitor)
 void network_on_news(struct monitor *monitor)
 {
 	struct monitor_network *network = &monitor->network;
-	struct netwatch_news *news = &network->news;
-	const int error = netwatch_read(network->watch, monitor->interface, news);
+	struct netwatch_scope scope = { .interface = monitor->interface };
+	struct netwatch_news news;
+	int error;
+
+	routing_watched_tables(monitor, scope.tables);
+	error = netwatch_read(network->watch, &scope, &news);
 
 	if (error) {
 		log_line(LOG_WARNING, "cannot follow the network any more: %s", strerror(-error));
 		close(network->watch);
 		network->watch = -1;
 	}
-	if (news->routes || news->addresses || news->links || news->rules)
+	if (news.network)
 		plan_reaction(network);
+	if (news.removed)
+		routing_on_removal(monitor);
 }
 
 void network_on_timer(struct monitor *monitor)
@@ -293,7 +292,6 @@ void network_work(struct monitor *monitor)
 	network->due = MONITOR_NEVER;
 	network->reacted = monitor_now();
 	network->slept = 0;
-	network->news = (struct netwatch_news){ 0 };
 	endpoints_ask(monitor);
 	if (!ways_changed(monitor) && !slept)
 		return;

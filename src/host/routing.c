@@ -25,7 +25,8 @@ static struct endpoint *known_endpoints(
 	const struct monitor *monitor, const struct config *config, size_t *count)
 {
 	struct endpoint *list =
-		calloc(config->peer_count + monitor->lookup_count + 1, sizeof(*list));
+		calloc(config->peer_count + monitor->lookup_count * (RESOLVE_ADDRESSES_MAX + 1) + 1,
+			sizeof(*list));
 
 	*count = 0;
 	for (size_t i = 0; list && i < config->peer_count; i++) {
@@ -36,8 +37,12 @@ static struct endpoint *known_endpoints(
 			++*count;
 	}
 	for (size_t i = 0; list && i < monitor->lookup_count; i++) {
-		if (endpoint_is_set(&monitor->lookups[i].endpoint))
-			list[(*count)++] = monitor->lookups[i].endpoint;
+		const struct monitor_lookup *lookup = &monitor->lookups[i];
+
+		if (endpoint_is_set(&lookup->endpoint))
+			list[(*count)++] = lookup->endpoint;
+		for (unsigned j = 0; j < lookup->names.count; j++)
+			list[(*count)++] = lookup->names.addresses[j];
 	}
 	return list;
 }
@@ -162,12 +167,11 @@ int routing_up_switch(struct monitor *monitor)
 		error = leftover_undo(monitor->netlink, routing->state_path, true, NULL);
 	if (!error)
 		error = routing_plan(monitor, monitor->config, &routing->policy);
-	if (!error)
-		error = netlink_watch_open(&routing->watch);
 	if (error) {
 		monitor_error(monitor, "cannot prepare the routing: %s", strerror(-error));
 		return error;
 	}
+	routing->begun = true;
 	routing->rules_wanted = monitor->config->kill_switch;
 	return apply_now(monitor);
 }
@@ -177,10 +181,8 @@ void routing_down_switch(struct monitor *monitor)
 	struct routing *routing = &monitor->routing;
 	const bool closed = monitor->config->kill_switch && !monitor->stop_signals;
 
-	if (routing->watch < 0)
-		return; /* it never came to anything */
-	close(routing->watch);
-	routing->watch = -1;
+	if (!routing->begun) /* it never came to anything */
+		return;
 	apply(monitor, monitor->config, closed);
 	if (closed)
 		log_line(LOG_NOTICE,
@@ -249,35 +251,45 @@ static int tell_mark(struct monitor *monitor, uint32_t mark)
 void routing_on_endpoint(struct monitor *monitor, const struct endpoint *endpoint)
 {
 	struct policy *policy = &monitor->routing.policy, with = *policy;
+	struct config *config = monitor->config;
+	int error = 0;
 
-	policy_make(&with, monitor->config, endpoint, 1);
-	if ((with.ipv4 && !policy->ipv4) || (with.ipv6 && !policy->ipv6)) {
-		if (with.mark != monitor->config->fwmark && tell_mark(monitor, with.mark))
-			return;
-		monitor->config->fwmark = policy->mark = with.mark;
-		policy->ipv4 = policy->ipv4 || with.ipv4;
-		policy->ipv6 = policy->ipv6 || with.ipv6;
-		prepare_ipv4(monitor);
-		apply_now(monitor);
-		move_routes(monitor);
-	}
+	policy_make(&with, config, endpoint, 1);
+	if ((!with.ipv4 || policy->ipv4) && (!with.ipv6 || policy->ipv6))
+		return;
+	if (with.mark != config->fwmark)
+		error = tell_mark(monitor, with.mark);
+	/* Interrupted, it may well be set by now, and is not to be taken for somebody's wish. */
+	if (!error || error == -EINTR)
+		config->fwmark = with.mark;
+	if (error)
+		return;
+	policy->mark = with.mark;
+	policy->ipv4 = policy->ipv4 || with.ipv4;
+	policy->ipv6 = policy->ipv6 || with.ipv6;
+	prepare_ipv4(monitor);
+	apply_now(monitor);
+	move_routes(monitor);
 }
 
 /* ---- what others remove ---- */
 
-void routing_on_news(struct monitor *monitor)
+void routing_watched_tables(const struct monitor *monitor, uint32_t tables[2])
+{
+	const struct config *config = monitor->config;
+
+	tables[0] = monitor->routing.policy.mark;
+	tables[1] = 0;
+	if (config->kill_switch)
+		tables[1] = config->table == CONFIG_TABLE_NUMBER ? config->table_number
+								 : (uint32_t)NETLINK_TABLE_MAIN;
+}
+
+void routing_on_removal(struct monitor *monitor)
 {
 	struct routing *routing = &monitor->routing;
-	const struct config *config = monitor->config;
-	uint32_t own = routing->policy.mark, other = own;
-	bool removed;
 
-	if (config->kill_switch)
-		other = config->table == CONFIG_TABLE_NUMBER ? config->table_number
-							     : (uint32_t)NETLINK_TABLE_MAIN;
-	removed = netlink_watch_read(routing->watch, own, other);
-
-	if (removed && routing->rules_wanted && !routing->paused_until && !routing->check_due)
+	if (routing->rules_wanted && !routing->paused_until && !routing->check_due)
 		routing->check_due = monitor_now() + CHECK_DELAY;
 }
 

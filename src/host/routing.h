@@ -19,7 +19,7 @@ struct monitor;
 struct routing {
 	struct policy policy;
 	char state_path[UNDO_PATH_SIZE];
-	int watch;             /* news of rules and routes; -1: none */
+	bool begun;            /* there may be something to undo */
 	bool rules_wanted;     /* the rules have come, because of the switch or of the tunnel */
 	uint64_t check_due;    /* milliseconds; 0: nothing was removed that we know of */
 	uint64_t paused_until; /* milliseconds; 0: not paused */
@@ -39,8 +39,11 @@ void routing_place(
  * engine is told; asks the engine. */
 void routing_on_endpoint(struct monitor *monitor, const struct endpoint *endpoint);
 
-/* From the loop: something was removed; putting it back; a pause's end. */
-void routing_on_news(struct monitor *monitor);
+/* Tables with routes that are put back when somebody removes them; 0: none. */
+void routing_watched_tables(const struct monitor *monitor, uint32_t tables[2]);
+
+/* From the loop: a rule was removed, or a route of those tables; putting it back; a pause's end. */
+void routing_on_removal(struct monitor *monitor);
 void routing_work(struct monitor *monitor);
 uint64_t routing_due(const struct monitor *monitor);
 

@@ -14,9 +14,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "engine/rtnews.h"
 #include "host/netwatch.h"
 
-enum { OURS = 9, OTHER = 3 };
+enum { OURS = 9, OTHER = 3, TABLE = 0x63123456, MAIN = 254 };
 
 union room {
 	alignas(struct nlmsghdr) uint8_t bytes[512];
@@ -57,59 +58,91 @@ static struct nlmsghdr *link_message(void *room, uint16_t type, unsigned interfa
 	return message(room, type, &head, sizeof(head));
 }
 
-static void expect(const struct nlmsghdr *header, struct netwatch_news expected)
+static void expect(const struct nlmsghdr *header, bool network, bool removed)
 {
+	const struct netwatch_scope scope = { .interface = OURS, .tables = { TABLE, MAIN } };
 	struct netwatch_news news = { 0 };
 
-	netwatch_take(header, header->nlmsg_len, OURS, &news);
-	assert_int_equal(news.routes, expected.routes);
-	assert_int_equal(news.addresses, expected.addresses);
-	assert_int_equal(news.links, expected.links);
-	assert_int_equal(news.rules, expected.rules);
+	netwatch_take(header, &scope, &news);
+	assert_int_equal(news.network, network);
+	assert_int_equal(news.removed, removed);
 }
 
 static void test_kinds(void **state)
 {
-	const struct netwatch_news nothing = { 0 }, routes = { .routes = true },
-				   addresses = { .addresses = true }, links = { .links = true },
-				   rules = { .rules = true };
 	const struct fib_rule_hdr rule = { .family = AF_INET };
 	union room room;
 
 	(void)state;
-	expect(route(&room, RTM_NEWROUTE, OTHER, 0), routes);
-	expect(route(&room, RTM_DELROUTE, OTHER, 0), routes);
-	expect(route(&room, RTM_NEWROUTE, 0, 0), routes); /* several ways, or none at all */
-	expect(route(&room, RTM_NEWROUTE, OTHER, RTM_F_CLONED), nothing);
-	expect(address(&room, RTM_NEWADDR, OTHER), addresses);
-	expect(address(&room, RTM_DELADDR, OTHER), addresses);
-	expect(link_message(&room, RTM_NEWLINK, OTHER, AF_UNSPEC), links);
-	expect(link_message(&room, RTM_DELLINK, OTHER, AF_UNSPEC), links);
-	expect(link_message(&room, RTM_NEWLINK, OTHER, AF_BRIDGE), nothing);
-	expect(message(&room, RTM_NEWRULE, &rule, sizeof(rule)), rules);
-	expect(message(&room, RTM_DELRULE, &rule, sizeof(rule)), rules);
-	expect(message(&room, RTM_NEWNEIGH, &rule, sizeof(rule)), nothing);
-	expect(message(&room, NLMSG_DONE, &rule, sizeof(rule)), nothing);
+	expect(route(&room, RTM_NEWROUTE, OTHER, 0), true, false);
+	expect(route(&room, RTM_DELROUTE, OTHER, 0), true, false);
+	expect(route(&room, RTM_NEWROUTE, 0, 0), true, false); /* several ways, or none at all */
+	expect(route(&room, RTM_NEWROUTE, OTHER, RTM_F_CLONED), false, false);
+	expect(address(&room, RTM_NEWADDR, OTHER), true, false);
+	expect(address(&room, RTM_DELADDR, OTHER), true, false);
+	expect(link_message(&room, RTM_NEWLINK, OTHER, AF_UNSPEC), true, false);
+	expect(link_message(&room, RTM_DELLINK, OTHER, AF_UNSPEC), true, false);
+	expect(link_message(&room, RTM_NEWLINK, OTHER, AF_BRIDGE), false, false);
+	expect(message(&room, RTM_NEWRULE, &rule, sizeof(rule)), true, false);
+	expect(message(&room, RTM_DELRULE, &rule, sizeof(rule)), true, true);
+	expect(message(&room, RTM_NEWNEIGH, &rule, sizeof(rule)), false, false);
+	expect(message(&room, NLMSG_DONE, &rule, sizeof(rule)), false, false);
 }
 
 static void test_own_device(void **state)
 {
-	const struct netwatch_news nothing = { 0 };
 	union room room;
 
 	(void)state;
-	expect(route(&room, RTM_NEWROUTE, OURS, 0), nothing);
-	expect(route(&room, RTM_DELROUTE, OURS, 0), nothing);
-	expect(address(&room, RTM_NEWADDR, OURS), nothing);
-	expect(link_message(&room, RTM_NEWLINK, OURS, AF_UNSPEC), nothing);
-	expect(link_message(&room, RTM_DELLINK, OURS, AF_UNSPEC), nothing);
+	expect(route(&room, RTM_NEWROUTE, OURS, 0), false, false);
+	expect(route(&room, RTM_DELROUTE, OURS, 0), false, false);
+	expect(address(&room, RTM_NEWADDR, OURS), false, false);
+	expect(link_message(&room, RTM_NEWLINK, OURS, AF_UNSPEC), false, false);
+	expect(link_message(&room, RTM_DELLINK, OURS, AF_UNSPEC), false, false);
+}
+
+/* A table's number may be too large for the head's one byte. */
+static struct nlmsghdr *route_in(void *room, uint16_t type, unsigned interface, uint32_t table)
+{
+	struct nlmsghdr *header = route(room, type, interface, 0);
+	struct rtmsg *head = mnl_nlmsg_get_payload(header);
+
+	head->rtm_table = table < 256 ? (uint8_t)table : RT_TABLE_UNSPEC;
+	if (table >= 256)
+		mnl_attr_put_u32(header, RTA_TABLE, table);
+	return header;
+}
+
+/* Be it through our device, as a full tunnel's, or blocked. */
+static void test_removed_routes(void **state)
+{
+	union room room;
+
+	(void)state;
+	expect(route_in(&room, RTM_DELROUTE, OURS, TABLE), false, true);
+	expect(route_in(&room, RTM_DELROUTE, 0, TABLE), true, true);
+	expect(route_in(&room, RTM_DELROUTE, OTHER, MAIN), true, true);
+	expect(route_in(&room, RTM_DELROUTE, OTHER, TABLE + 1), true, false);
+	expect(route_in(&room, RTM_DELROUTE, OURS, 0), false, false);
+	expect(route_in(&room, RTM_NEWROUTE, OURS, TABLE), false, false);
+}
+
+struct counts {
+	unsigned messages, addresses;
+};
+
+static void count(void *context, const struct nlmsghdr *header)
+{
+	struct counts *counts = context;
+
+	counts->messages++;
+	counts->addresses += header->nlmsg_type == RTM_NEWADDR;
 }
 
 /* Several in one read; and what is cut off is not read beyond. */
 static void test_many_and_cut(void **state)
 {
 	alignas(struct nlmsghdr) uint8_t bytes[512];
-	struct netwatch_news news;
 	size_t first, len;
 
 	(void)state;
@@ -117,23 +150,27 @@ static void test_many_and_cut(void **state)
 	len = first + address(bytes + first, RTM_NEWADDR, OTHER)->nlmsg_len;
 	for (size_t cut = 0; cut <= len; cut++) {
 		uint8_t *copy = test_malloc(cut ? cut : 1);
+		struct counts counts = { 0 };
 
 		memcpy(copy, bytes, cut);
-		news = (struct netwatch_news){ 0 };
-		netwatch_take(copy, cut, OURS, &news);
-		assert_false(news.routes);
-		assert_int_equal(news.addresses, cut == len);
+		rtnews_take(copy, cut, count, &counts);
+		assert_int_equal(counts.messages, (cut >= first) + (cut == len));
+		assert_int_equal(counts.addresses, cut == len);
 		test_free(copy);
 	}
-	/* A head that is too short for its kind. */
+}
+
+/* A head that is too short for its kind. */
+static void test_short(void **state)
+{
+	alignas(struct nlmsghdr) uint8_t bytes[64];
+
+	(void)state;
 	for (uint16_t type = RTM_NEWLINK; type < RTM_NEWNEIGH; type++) {
 		const uint8_t byte = 0;
 
 		memset(bytes, 0xff, sizeof(bytes));
-		news = (struct netwatch_news){ 0 };
-		len = message(bytes, type, &byte, 1)->nlmsg_len;
-		netwatch_take(bytes, len, OURS, &news);
-		assert_false(news.routes || news.addresses || news.links);
+		expect(message(bytes, type, &byte, 1), false, false);
 	}
 }
 
@@ -142,7 +179,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_own_device),
+		cmocka_unit_test(test_removed_routes),
 		cmocka_unit_test(test_many_and_cut),
+		cmocka_unit_test(test_short),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
