@@ -44,20 +44,15 @@ static int close_switch(const struct config *config)
 int cli_block(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	struct config_problems problems = { 0 };
-	struct config *config = NULL;
-	int status, error;
+	struct config *config;
+	int status;
 
 	if (cli_next_option(argc, argv, "h", options, usage, &status) == -2)
 		return status;
 	if (argc - optind != 1)
 		return cli_usage_error(argv[0], "name one tunnel, or its file");
-	error = config_load(argv[optind], &config, &problems);
-	config_problems_print(&problems, stderr);
-	config_problems_free(&problems);
-	if (error == -ENOMEM)
-		fprintf(stderr, "culvert: %s\n", strerror(-error));
-	if (error)
+	config = cli_load(argv[optind]);
+	if (!config)
 		return CLI_FAILED;
 	status = close_switch(config);
 	config_free(config);

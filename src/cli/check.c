@@ -18,18 +18,13 @@ static const char usage[] =
 
 static int check_file(const char *name_or_path)
 {
-	struct config_problems problems;
-	struct config *config;
-	const int error = config_load(name_or_path, &config, &problems);
+	struct config *config = cli_load(name_or_path);
 
-	if (error == -ENOMEM)
-		fprintf(stderr, "culvert check: %s: %s\n", name_or_path, strerror(-error));
-	config_problems_print(&problems, stderr);
-	if (!error)
-		printf("%s: no errors\n", config->path);
-	config_problems_free(&problems);
+	if (!config)
+		return CLI_FAILED;
+	printf("%s: no errors\n", config->path);
 	config_free(config);
-	return error ? CLI_FAILED : CLI_OK;
+	return CLI_OK;
 }
 
 int cli_check(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/config.h"
 #include "host/suggest.h"
 
 int cli_usage_error(const char *command, const char *format, ...)
@@ -69,6 +70,19 @@ int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path)
 	memcpy(name, base, len);
 	name[len] = '\0';
 	return 0;
+}
+
+struct config *cli_load(const char *name_or_path)
+{
+	struct config_problems problems = { 0 };
+	struct config *config = NULL;
+	const int error = config_load(name_or_path, &config, &problems);
+
+	config_problems_print(&problems, stderr);
+	config_problems_free(&problems);
+	if (error == -ENOMEM)
+		fprintf(stderr, "culvert: %s: %s\n", name_or_path, strerror(ENOMEM));
+	return error ? NULL : config;
 }
 
 int cli_unreachable(const char *name, int error)

@@ -16,6 +16,8 @@ enum {
 
 enum { CLI_NAME_SIZE = 256 };
 
+struct config;
+
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_status(int argc, char **argv);
@@ -42,6 +44,10 @@ int cli_usage_error(const char *command, const char *format, ...)
 /* The tunnel that NAME or a path means: the file's name without directories and .conf. 0, or
  * -EINVAL if that leaves nothing, or too much. */
 int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path);
+
+/* Reads a tunnel's file and says what is wrong with it. The caller frees it; NULL: it has errors.
+ */
+struct config *cli_load(const char *name_or_path);
 
 /* Says that a tunnel cannot be asked: it does not run, or we may not. Returns CLI_DOWN or
  * CLI_FAILED. */

@@ -24,15 +24,9 @@ static const char usage[] =
 
 static int load_and_run(const char *argument, int priority)
 {
-	struct config_problems problems = { 0 };
-	struct config *config = NULL;
-	int error = config_load(argument, &config, &problems);
+	struct config *config = cli_load(argument);
 
-	config_problems_print(&problems, stderr);
-	config_problems_free(&problems);
-	if (error == -ENOMEM)
-		fprintf(stderr, "culvert: %s\n", strerror(-error));
-	if (error)
+	if (!config)
 		return CLI_FAILED;
 	log_init(config->name, priority);
 	return monitor_run(config) ? CLI_FAILED : CLI_OK;

@@ -134,7 +134,6 @@ static int strip(const struct config *config)
 int cli_strip(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	struct config_problems problems;
 	struct config *config;
 	int status;
 
@@ -142,10 +141,7 @@ int cli_strip(int argc, char **argv)
 		return status;
 	if (argc - optind != 1)
 		return cli_usage_error(argv[0], "name one tunnel, or its file");
-	if (config_load(argv[optind], &config, &problems) == -ENOMEM)
-		fprintf(stderr, "culvert strip: %s\n", strerror(ENOMEM));
-	config_problems_print(&problems, stderr);
-	config_problems_free(&problems);
+	config = cli_load(argv[optind]);
 	status = config ? strip(config) : fail();
 	config_free(config);
 	return status;
