@@ -31,7 +31,8 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 up; 1 it cannot be asked; 2 wrong arguments; 3 not running;\n"
 	"4 degraded: a peer whose Endpoint is in the file is handshaking or unresolved, or\n"
-	"stale or never although it has a PersistentKeepalive.\n";
+	"stale or never although it has a PersistentKeepalive; DNS is not in effect; or the\n"
+	"tunnel is just starting or stopping.\n";
 
 enum { WATCH_SECONDS_MAX = 3600 };
 
