@@ -346,7 +346,12 @@ static void down_mtu(struct monitor *monitor)
 
 static int up_link(struct monitor *monitor)
 {
-	int error = netlink_link_set_up(monitor->netlink, monitor->interface, true);
+	int error;
+
+	/* As WireGuard's devices: from an address that no AllowedIPs have, the kernel would look
+	 * for routers, and the peer refuse that. A host without IPv6 cannot, and need not. */
+	(void)netlink_link_no_addresses(monitor->netlink, monitor->interface);
+	error = netlink_link_set_up(monitor->netlink, monitor->interface, true);
 
 	if (error)
 		monitor_error(

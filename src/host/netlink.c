@@ -126,6 +126,21 @@ int netlink_link_set_up(struct netlink *netlink, unsigned interface, bool up)
 	return link_request(netlink, interface, IFF_UP, up ? IFF_UP : 0, 0);
 }
 
+int netlink_link_no_addresses(struct netlink *netlink, unsigned interface)
+{
+	struct request request;
+	struct ifinfomsg *link = request_begin(&request, RTM_NEWLINK, 0, sizeof(*link));
+	struct nlattr *families, *family;
+
+	link->ifi_index = (int)interface;
+	families = mnl_attr_nest_start(&request.header, IFLA_AF_SPEC);
+	family = mnl_attr_nest_start(&request.header, AF_INET6);
+	mnl_attr_put_u8(&request.header, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(&request.header, family);
+	mnl_attr_nest_end(&request.header, families);
+	return request_run(netlink, &request, NULL, NULL);
+}
+
 static int link_on_answer(const struct nlmsghdr *header, void *context)
 {
 	unsigned *mtu = context;

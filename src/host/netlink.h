@@ -30,6 +30,8 @@ void netlink_close(struct netlink *netlink); /* NULL is allowed */
 
 int netlink_link_set_mtu(struct netlink *netlink, unsigned interface, unsigned mtu);
 int netlink_link_set_up(struct netlink *netlink, unsigned interface, bool up);
+/* IPv6: the device has the addresses that it is given, and makes none (fe80::) by itself. */
+int netlink_link_no_addresses(struct netlink *netlink, unsigned interface);
 int netlink_link_get_mtu(struct netlink *netlink, unsigned interface, unsigned *mtu);
 
 int netlink_address_add(struct netlink *netlink, unsigned interface, struct netlink_prefix address);

@@ -72,6 +72,7 @@ static void test_mtu(void **state)
 	assert_int_equal(netlink_link_get_mtu(place->netlink, 4711, &mtu), -ENODEV);
 	assert_int_equal(netlink_link_set_mtu(place->netlink, 4711, 1420), -ENODEV);
 	assert_int_equal(netlink_link_set_up(place->netlink, 4711, true), -ENODEV);
+	assert_int_equal(netlink_link_no_addresses(place->netlink, 4711), -ENODEV);
 }
 
 static void test_addresses(void **state)
