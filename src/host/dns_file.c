@@ -331,3 +331,12 @@ bool dns_file_is_set(const char *path, const char *name)
 
 	return !paths_make(&paths, path, name) && paths_find_ours(&paths);
 }
+
+bool dns_file_is_left(const char *path, const char *name)
+{
+	struct paths paths;
+	struct stat status;
+
+	return !paths_make(&paths, path, name) &&
+	       (paths_find_ours(&paths) || !lstat(paths.original, &status));
+}

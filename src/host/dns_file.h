@@ -27,4 +27,7 @@ int dns_file_restore(const char *path, const char *name);
 /* Whether the tunnel's file is in effect, or lies below another tunnel's. */
 bool dns_file_is_set(const char *path, const char *name);
 
+/* Whether there is something to undo: that, or an original. */
+bool dns_file_is_left(const char *path, const char *name);
+
 #endif
