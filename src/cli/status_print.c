@@ -234,6 +234,8 @@ static void add_dns(struct text *line, const struct status *status)
 		text_add(line, "%s %s", i ? "," : "; domains", status->dns_domains[i]);
 	if (status->dns_backend)
 		text_add(line, " (%s)", status->dns_backend);
+	else if (status->paused)
+		text_add(line, " (paused: the host's own are in effect)");
 	if (status->dns_error)
 		text_add(line, "; not in effect: %s", status->dns_error);
 }
