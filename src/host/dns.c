@@ -14,6 +14,7 @@
 
 #include "host/dns_file.h"
 #include "host/helper.h"
+#include "host/lock.h"
 #include "host/monitor.h"
 #include "host/text.h"
 
@@ -187,8 +188,8 @@ static bool record_path(char path[PATH_MAX], const struct dns_places *places, co
 }
 
 /* 0 or -errno. */
-static int record_write(const struct dns_places *places, const char *name,
-	enum dns_backend backend, const char *record)
+static int record_write(const struct dns_places *places, const char *name, enum dns_backend backend,
+	const char *record)
 {
 	char path[PATH_MAX], fresh[PATH_MAX + 4];
 	FILE *file;
@@ -362,8 +363,11 @@ static bool resolvconf_set(const char *record, const struct text *lines,
 static bool file_set(const struct dns_places *places, const struct dns_settings *settings,
 	const struct text *lines, char why[DNS_WHY_SIZE])
 {
+	const int turn = lock_take_turn(places->run_directory);
 	const int error = dns_file_set(places->resolv_conf, settings->name, lines->bytes);
 
+	if (turn >= 0)
+		close(turn);
 	if (error)
 		snprintf(why, DNS_WHY_SIZE, "cannot replace %s: %s%s", places->resolv_conf,
 			strerror(-error),
@@ -374,8 +378,11 @@ static bool file_set(const struct dns_places *places, const struct dns_settings 
 static bool file_restore(const struct dns_places *places, const char *name, char why[DNS_WHY_SIZE])
 {
 	const char *path = places->resolv_conf;
+	const int turn = lock_take_turn(places->run_directory);
 	const int result = dns_file_restore(path, name);
 
+	if (turn >= 0)
+		close(turn);
 	if (result == DNS_FILE_LEFT)
 		snprintf(why, DNS_WHY_SIZE,
 			"another program has written %s meanwhile: it is left as it is", path);
@@ -425,9 +432,8 @@ bool dns_undo_left_over(const struct dns_places *places, const char *name,
 }
 
 /* What was done by another back end, or under another record, would be forgotten. */
-static bool undo_others(const struct dns_places *places, const char *name,
-	enum dns_backend backend, const char *record, const struct dns_runner *runner,
-	char why[DNS_WHY_SIZE])
+static bool undo_others(const struct dns_places *places, const char *name, enum dns_backend backend,
+	const char *record, const struct dns_runner *runner, char why[DNS_WHY_SIZE])
 {
 	char before[RECORD_SIZE] = "";
 	const enum dns_backend by = record_read(places, name, before);

@@ -48,6 +48,9 @@ is_own() { "own_by_$by" && [ ! -e "$record" ]; }
 expect_own() { is_own || fail "$by: not the host's own DNS $1: $(cat "$resolv" "$calls")"; }
 expect_tunnels() { "tunnels_by_$by" "$1" || fail "$by: not the tunnel's DNS $2: $(cat "$resolv" "$calls")"; }
 
+blocked() { ip -n "$prefix-a" route show table all type unreachable | grep -c default; }
+closed() { [ "$(blocked)" -gt 0 ]; } # no grep -q: it would end ip by SIGPIPE
+
 # A stand-in for resolvectl or resolvconf: it writes down how it was called, and its input.
 fake() { # NAME [WHAT-IT-DOES-THEN]
 	printf '#!/bin/sh\nPATH=/usr/bin:/bin\necho "%s $*" >>"%s"\n[ "$1" != -a ] || cat >>"%s"\n%s\n' "$1" "$calls" \
@@ -182,9 +185,8 @@ start_a 10.9.0.2
 pause 2
 mkdir "/run/culvert/$tun.state.new"
 wait_for 5 "it is tried" has_logged a "cannot keep /run/culvert/$tun.state"
-expect_equal "blocked routes" 0 "$(ip -n "$prefix-a" route show table all type unreachable | grep -c default)"
+expect_equal "blocked routes" 0 "$(blocked)"
 rmdir "/run/culvert/$tun.state.new"
-closed() { ip -n "$prefix-a" route show table all type unreachable | grep -q default; }
 wait_for 5 "it is closed" closed
 pause 60
 ! closed || fail "the pause does not open"

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -38,8 +39,8 @@ static bool take_call(
 	void *context, const char *const *arguments, const char *input, char why[DNS_WHY_SIZE])
 {
 	const char *verb = arguments[1] ? arguments[1] : "";
-	const bool fails = (failing && !strcmp(verb, failing)) ||
-			   (failing_too && !strcmp(verb, failing_too));
+	const bool fails =
+		(failing && !strcmp(verb, failing)) || (failing_too && !strcmp(verb, failing_too));
 
 	(void)context;
 	assert_true(arguments[0][0] == '/');
@@ -140,6 +141,7 @@ static int end(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	unlink(in(directory, ".turn"));
 	return rmdir(bin) || rmdir(resolved) || rmdir(directory);
 }
 
@@ -285,7 +287,8 @@ static void a_change_that_fails_half_way(void **state)
 		failing = rows[i].set;
 		failing_too = rows[i].revert;
 		assert_false(dns_set(&places, rows[i].backend, &other, &recorder, why));
-		assert_string_equal(why, "it fails; and what was set is still to be undone: it fails");
+		assert_string_equal(
+			why, "it fails; and what was set is still to be undone: it fails");
 		assert_int_equal(access(in(directory, "office.dns"), F_OK), 0);
 		failing = failing_too = NULL;
 		*calls = '\0';
@@ -406,6 +409,26 @@ static void by_file(void **state)
 	assert_non_null(strstr(why, "left as it is"));
 }
 
+/* Whoever may read a directory may lock it, and so keep who waits for that lock. */
+static void a_directory_that_a_user_has_locked(void **state)
+{
+	struct dns_settings settings = settings_with(&without_domains, true);
+	const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char why[DNS_WHY_SIZE];
+	struct stat status;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	alarm(20); /* the test ends all the same */
+	assert_true(dns_set(&places, DNS_FILE, &settings, &recorder, why));
+	undo();
+	alarm(0);
+	close(fd);
+	assert_int_equal(stat(in(directory, ".turn"), &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+}
+
 static void no_place_for_the_record(void **state)
 {
 	struct dns_settings settings = settings_with(&without_domains, true);
@@ -501,6 +524,7 @@ int main(void)
 		TEST(by_resolvconf),
 		TEST(resolvconf_fails),
 		TEST(by_file),
+		TEST(a_directory_that_a_user_has_locked),
 		TEST(no_place_for_the_record),
 		TEST(what_goes_through_the_tunnel),
 		TEST(programs_on_the_path),
