@@ -240,6 +240,12 @@ static void add_dns(struct text *line, const struct status *status)
 		text_add(line, "; not in effect: %s", status->dns_error);
 }
 
+/* Else a pause is a matter of DNS alone. */
+static bool is_opened(const struct status *status)
+{
+	return status->routing || (status->kill_switch && strcmp(status->kill_switch, "off"));
+}
+
 /* Only where there is something to say: most tunnels have neither. */
 static void print_routing(FILE *to, const struct status *status)
 {
@@ -252,7 +258,8 @@ static void print_routing(FILE *to, const struct status *status)
 		text_add(&line, "  kill switch: %s", status->kill_switch);
 	print_line(to, &line);
 	if (status->paused) {
-		text_add(&line, "  paused: traffic passes the tunnel by for another ");
+		text_add(&line, "  paused: %s for another ",
+			is_opened(status) ? "traffic passes the tunnel by" : "DNS");
 		add_age(&line, status->paused);
 	}
 	print_line(to, &line);

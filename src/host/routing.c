@@ -373,12 +373,18 @@ int routing_change(
 
 /* ---- what people ask for ---- */
 
+static bool has_rules(const struct monitor *monitor)
+{
+	const struct policy *policy = &monitor->routing.policy;
+
+	return monitor->config->kill_switch || policy->ipv4 || policy->ipv6;
+}
+
 static bool may_pause(const struct monitor *monitor)
 {
 	const struct routing *routing = &monitor->routing;
 
-	return monitor->config->kill_switch || routing->policy.ipv4 || routing->policy.ipv6 ||
-	       monitor->config->dns.servers.count || routing->paused_until;
+	return has_rules(monitor) || monitor->config->dns.servers.count || routing->paused_until;
 }
 
 int routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer)
@@ -398,7 +404,9 @@ int routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer
 		text_add(answer, "problem=%s\n", monitor->last_error);
 		routing->paused_until = 0;
 	} else if (seconds) {
-		log_line(LOG_NOTICE, "open for %u seconds: traffic passes the tunnel by", seconds);
+		log_line(LOG_NOTICE, "open for %u seconds: %s", seconds,
+			has_rules(monitor) ? "traffic passes the tunnel by"
+					   : "DNS is the host's own");
 	} else {
 		log_line(LOG_INFO, "closed again");
 	}

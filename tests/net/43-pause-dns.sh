@@ -125,6 +125,16 @@ expect_match "the login page's address" "192.0.2.80" "$(on_own_host a /usr/bin/g
 stop_culvert a
 stop_background names
 
+step "a tunnel that has neither rules nor switch: the pause is one of DNS"
+write_conf a "PrivateKeyFile = a.key\nDNS = 10.9.0.2" "PublicKey = $(public b)\nAllowedIPs = 10.80.0.0/16"
+start_on_own_host a "$(conf a)"
+wait_tunnel a
+pause 60
+expect_own "in a pause"
+pause 0
+expect_tunnels 10.9.0.2 "after it"
+stop_culvert a
+
 by=resolvconf
 fake resolvconf
 pauses resolvconf
