@@ -489,6 +489,18 @@ static void programs_on_the_path(void **state)
 	setenv("PATH", bin, 1);
 }
 
+/* A service with UMask=0077 would have resolvconf write a resolv.conf that nobody else can read. */
+static void a_program_makes_files_for_all(void **state)
+{
+	const char *arguments[] = { "/bin/sh", "-c", "test \"$(umask)\" = 0022", NULL };
+	const mode_t before = umask(077);
+	char why[DNS_WHY_SIZE];
+
+	(void)state;
+	assert_true(dns_plain_runner.run(NULL, arguments, "", why));
+	assert_int_equal(umask(before), 077);
+}
+
 static void a_program_reads_its_input(void **state)
 {
 	char script[160], why[DNS_WHY_SIZE];
@@ -528,6 +540,7 @@ int main(void)
 		TEST(no_place_for_the_record),
 		TEST(what_goes_through_the_tunnel),
 		TEST(programs_on_the_path),
+		TEST(a_program_makes_files_for_all),
 		TEST(a_program_reads_its_input),
 	};
 
