@@ -151,6 +151,18 @@ expect_match "what is undone" "undone: dns resolvconf" "$(down)"
 expect_own "after culvert down"
 expect_match "a second time" "nothing to put back" "$(down)"
 
+step "killed while DNS is being set at the end of a pause"
+start_a 10.9.0.2
+pause 60
+fake resolvconf '[ "$1" != -a ] || exec sleep 60'
+: >"$calls"
+background_in a pause "$build/culvert" pause "$tun" 0
+wait_for 5 "resolvconf is asked to set it" tunnels_by_resolvconf 10.9.0.2
+kill_all
+fake resolvconf
+expect_match "what is undone" "undone: dns resolvconf" "$(down)"
+expect_own "after culvert down"
+
 step "it cannot be put back: the pause says so, and DNS is the tunnel's after it"
 start_a 10.9.0.2
 fake resolvconf '[ "$1" != -d ] || exit 7'

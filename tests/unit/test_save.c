@@ -460,8 +460,8 @@ static void test_no_room_in_place(void **state)
 
 static bool mount_it(void)
 {
-	return !unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
-	       !mount(path, path, NULL, MS_BIND, NULL);
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
+	       !mount(path, path, "none", MS_BIND, NULL);
 }
 
 /* As in a container: nothing can be put in the place of a mount point. */
