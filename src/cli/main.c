@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,13 @@ static int open_standard_descriptors(void)
 	return 0;
 }
 
+/* Who is ignored leaves no status behind: a parent that ignores its children would have us wait for
+ * ours in vain. */
+static void take_up_children(void)
+{
+	signal(SIGCHLD, SIG_DFL);
+}
+
 /* sodium_init would wait without a word; this early, keys would be guessable. */
 static void say_if_randomness_is_lacking(void)
 {
@@ -150,6 +158,7 @@ int main(int argc, char **argv)
 
 	if (open_standard_descriptors())
 		return CLI_FAILED;
+	take_up_children();
 	say_if_randomness_is_lacking();
 	if (sodium_init() < 0) {
 		fputs("culvert: libsodium cannot get random numbers from the system\n", stderr);

@@ -13,32 +13,47 @@
 static const char usage[] =
 	"usage: culvert pause [NAME] SECONDS\n"
 	"\n"
-	"Opens the kill switch and the full tunnel of a running tunnel for that long, so that\n"
-	"a hotel's or a station's login page can be reached; then they are closed again. 0\n"
-	"closes them at once. NAME may be left out if only one tunnel runs.\n"
+	"Opens the kill switch and the full tunnel of a running tunnel for that long, and puts\n"
+	"the host's own DNS back, so that a hotel's or a station's login page can be reached;\n"
+	"then all is as it was. With 0 it is at once. NAME may be left out if only one tunnel\n"
+	"runs.\n"
 	"\n"
 	"Exit status: 0 done, 1 it failed, 2 wrong arguments, 3 the tunnel is not running.\n";
 
-/* "NAME" out of MONITOR_RUN_DIRECTORY/NAME.sock, of the only one there is. */
+/* Not the socket of a tunnel that was killed. Which we may not ask counts as well. */
+static bool is_running(const char *path)
+{
+	struct text answer;
+	const int error = control_ask(path, "status\n", "\n\n", CONTROL_TIMEOUT, &answer);
+
+	text_free(&answer);
+	return error != -ENOENT && error != -ECONNREFUSED;
+}
+
+/* "NAME" out of MONITOR_RUN_DIRECTORY/NAME.sock, of the only one that runs. */
 static int find_only(char name[CLI_NAME_SIZE])
 {
 	const size_t before = strlen(MONITOR_RUN_DIRECTORY "/"), after = strlen(".sock");
-	int status = CLI_OK;
-	glob_t found;
+	size_t running = 0;
+	glob_t found = { 0 };
 
-	if (glob(MONITOR_RUN_DIRECTORY "/*.sock", 0, NULL, &found)) {
-		fputs("culvert: no tunnel is running\n", stderr);
-		return CLI_DOWN;
+	if (!glob(MONITOR_RUN_DIRECTORY "/*.sock", 0, NULL, &found)) {
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			const char *path = found.gl_pathv[i];
+
+			if (!is_running(path))
+				continue;
+			snprintf(name, CLI_NAME_SIZE, "%.*s", (int)(strlen(path) - before - after),
+				path + before);
+			running++;
+		}
 	}
-	if (found.gl_pathc > 1)
-		status = cli_usage_error(
-			"pause", "there are %zu tunnels: name one", (size_t)found.gl_pathc);
-	else
-		snprintf(name, CLI_NAME_SIZE, "%.*s",
-			(int)(strlen(found.gl_pathv[0]) - before - after),
-			found.gl_pathv[0] + before);
 	globfree(&found);
-	return status;
+	if (running > 1)
+		return cli_usage_error("pause", "there are %zu tunnels: name one", running);
+	if (!running)
+		fputs("culvert: no tunnel is running\n", stderr);
+	return running ? CLI_OK : CLI_DOWN;
 }
 
 static bool parse_seconds(const char *text, unsigned *seconds)
@@ -77,7 +92,7 @@ static int ask(const char *name, unsigned seconds)
 
 	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
 	snprintf(request, sizeof(request), "pause %u\n", seconds);
-	error = control_ask(path, request, "\n\n", CONTROL_TIMEOUT, &answer);
+	error = control_ask(path, request, "\n\n", CONTROL_RELOAD_TIMEOUT, &answer);
 	if (error)
 		return cli_unreachable(name, error);
 	status = answer.bytes ? show_answer(name, seconds, answer.bytes) : CLI_FAILED;

@@ -234,8 +234,16 @@ static void add_dns(struct text *line, const struct status *status)
 		text_add(line, "%s %s", i ? "," : "; domains", status->dns_domains[i]);
 	if (status->dns_backend)
 		text_add(line, " (%s)", status->dns_backend);
+	else if (status->paused)
+		text_add(line, " (paused: the host's own are in effect)");
 	if (status->dns_error)
 		text_add(line, "; not in effect: %s", status->dns_error);
+}
+
+/* Else a pause is a matter of DNS alone. */
+static bool is_opened(const struct status *status)
+{
+	return status->routing || (status->kill_switch && strcmp(status->kill_switch, "off"));
 }
 
 /* Only where there is something to say: most tunnels have neither. */
@@ -250,7 +258,8 @@ static void print_routing(FILE *to, const struct status *status)
 		text_add(&line, "  kill switch: %s", status->kill_switch);
 	print_line(to, &line);
 	if (status->paused) {
-		text_add(&line, "  paused: traffic passes the tunnel by for another ");
+		text_add(&line, "  paused: %s for another ",
+			is_opened(status) ? "traffic passes the tunnel by" : "DNS");
 		add_age(&line, status->paused);
 	}
 	print_line(to, &line);

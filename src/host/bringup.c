@@ -429,8 +429,11 @@ static const char *save_explain(int error)
 		return "the file was changed after it was read, and stays as it is";
 	case EXDEV:
 		return "a key of which it names the file has another value now";
-	case EACCES:
+	case EKEYREJECTED:
 		return "others can read it, and it would hold a secret now: chmod 600 it";
+	case EPERM:
+		return "it is another user's, whose we may neither make a new one nor write this "
+		       "one: chown root it, or chattr -i";
 	case ENOTSUP:
 		return "it has two [Interface] sections: make them one";
 	default:

@@ -12,6 +12,7 @@
 
 #include "engine/log.h"
 #include "host/dns_file.h"
+#include "host/dns_step.h"
 #include "host/monitor.h"
 #include "host/monitor_state.h"
 
@@ -209,7 +210,7 @@ static bool is_pause(const char *request, unsigned *seconds)
 
 static void take_request(struct monitor *monitor, struct monitor_client *client)
 {
-	unsigned seconds;
+	unsigned seconds = 0;
 	const bool pause = is_pause(client->in.bytes, &seconds);
 
 	if (!strcmp(client->in.bytes, "status\n")) {
@@ -221,10 +222,10 @@ static void take_request(struct monitor *monitor, struct monitor_client *client)
 		text_add(&client->out,
 			"problem=the tunnel is %s: try again when it is up\nresult=failed\n",
 			monitor->state);
-	} else if (pause) {
-		routing_pause(monitor, seconds, &client->out);
 	} else {
 		client->state = CLIENT_WAITING;
+		client->wants_pause = pause;
+		client->seconds = seconds;
 		return;
 	}
 	finish_answer(client);
@@ -258,6 +259,54 @@ void control_on_writable(struct monitor_client *client)
 		control_client_drop(client);
 }
 
+/* The next of those that wait for one or the other, which is then in that state; NULL: none. */
+static struct monitor_client *begin_next(
+	struct monitor *monitor, bool pause, enum monitor_client_state state)
+{
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
+		struct monitor_client *client = &monitor->clients[i];
+
+		if (client->fd < 0 || client->state != CLIENT_WAITING ||
+			client->wants_pause != pause)
+			continue;
+		client->state = state;
+		return client;
+	}
+	return NULL;
+}
+
+static void answer_all(
+	struct monitor *monitor, enum monitor_client_state state, const struct text *answer)
+{
+	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
+		struct monitor_client *client = &monitor->clients[i];
+
+		if (client->fd < 0 || client->state != state)
+			continue;
+		text_add_bytes(&client->out, answer->bytes, answer->len);
+		finish_answer(client);
+	}
+}
+
+/* One after the other, so that the last one counts. False: nobody has asked. */
+static bool pause_for_one(struct monitor *monitor)
+{
+	const struct monitor_client *client = begin_next(monitor, true, CLIENT_PAUSING);
+	struct text answer = { 0 };
+	int failed;
+
+	if (!client)
+		return false;
+	/* Who asked may be gone when it is done. */
+	failed = routing_pause(monitor, client->seconds, &answer);
+	if (!failed)
+		failed = dns_step_pause(monitor, &answer);
+	text_add(&answer, failed ? "result=failed\n" : "result=ok\n");
+	answer_all(monitor, CLIENT_PAUSING, &answer);
+	text_free(&answer);
+	return true;
+}
+
 /* Reads the file once for all that have asked by now. False: nobody has. */
 static bool reload_for_all(struct monitor *monitor)
 {
@@ -266,14 +315,8 @@ static bool reload_for_all(struct monitor *monitor)
 
 	monitor->reload = false;
 	/* Who asks from here on may have seen a newer file than the one that is read now. */
-	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
-		struct monitor_client *client = &monitor->clients[i];
-
-		if (client->fd < 0 || client->state != CLIENT_WAITING)
-			continue;
-		client->state = CLIENT_RELOADING;
+	while (begin_next(monitor, false, CLIENT_RELOADING))
 		anybody = true;
-	}
 	if (!anybody)
 		return false;
 	service_reloading(monitor);
@@ -282,20 +325,14 @@ static bool reload_for_all(struct monitor *monitor)
 	else
 		text_add(&answer, "result=failed\n");
 	service_ready(monitor);
-	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
-		struct monitor_client *client = &monitor->clients[i];
-
-		if (client->fd < 0 || client->state != CLIENT_RELOADING)
-			continue;
-		text_add_bytes(&client->out, answer.bytes, answer.len);
-		finish_answer(client);
-	}
+	answer_all(monitor, CLIENT_RELOADING, &answer);
 	text_free(&answer);
 	return true;
 }
 
 void control_work(struct monitor *monitor)
 {
-	while (!monitor->stop_signals && monitor->engine && reload_for_all(monitor))
+	while (!monitor->stop_signals && monitor->engine &&
+		(pause_for_one(monitor) || reload_for_all(monitor)))
 		;
 }

@@ -21,10 +21,10 @@
 
 enum {
 	CONTROL_ANSWER_MAX = 64 << 20,
-	CONTROL_PAUSE_MAX = 86400, /* seconds */
-	CONTROL_TIMEOUT = 5,       /* seconds for an answer to status */
-	CONTROL_RELOAD_TIMEOUT =
-		60, /* and to reload, where the engine is asked and names of hosts are not */
+	CONTROL_PAUSE_MAX = 86400,   /* seconds */
+	CONTROL_TIMEOUT = 5,         /* seconds for an answer to status */
+	CONTROL_RELOAD_TIMEOUT = 60, /* and to reload, where the engine is asked and names of hosts
+					are not, and to pause: both may set DNS */
 };
 
 /*

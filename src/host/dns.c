@@ -14,6 +14,7 @@
 
 #include "host/dns_file.h"
 #include "host/helper.h"
+#include "host/lock.h"
 #include "host/monitor.h"
 #include "host/text.h"
 
@@ -130,7 +131,9 @@ static enum resolved resolved_state(const struct dns_places *places)
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/io.systemd.Resolve",
 		places->resolved_directory);
-	if (fd >= 0 && !connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
+	/* EAGAIN: too many others wait for its answer. */
+	if (fd >= 0 && (!connect(fd, (const struct sockaddr *)&address, sizeof(address)) ||
+			       errno == EAGAIN)) {
 		state = RESOLVED_RUNS;
 		if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
 			!is_in_our_network(peer.pid))
@@ -184,24 +187,29 @@ static bool record_path(char path[PATH_MAX], const struct dns_places *places, co
 	return snprintf(path, PATH_MAX, "%s/%s.dns", places->run_directory, name) < PATH_MAX;
 }
 
-static bool record_write(const struct dns_places *places, const char *name,
-	enum dns_backend backend, const char *record)
+/* 0 or -errno. */
+static int record_write(const struct dns_places *places, const char *name, enum dns_backend backend,
+	const char *record)
 {
 	char path[PATH_MAX], fresh[PATH_MAX + 4];
 	FILE *file;
-	bool good;
+	int error = 0;
 
 	if (!record_path(path, places, name))
-		return false;
+		return -ENAMETOOLONG;
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	file = fopen(fresh, "we");
 	if (!file)
-		return false;
-	good = fprintf(file, "%s %s\n", backend_names[backend], record) > 0;
-	good = !fclose(file) && good && !rename(fresh, path);
-	if (!good)
+		return -errno;
+	if (fprintf(file, "%s %s\n", backend_names[backend], record) < 0)
+		error = -errno;
+	if (fclose(file) && !error)
+		error = -errno;
+	if (!error && rename(fresh, path) < 0)
+		error = -errno;
+	if (error)
 		unlink(fresh);
-	return good;
+	return error;
 }
 
 static enum dns_backend record_read(
@@ -314,15 +322,11 @@ static bool resolved_set(const struct dns_settings *settings, const struct dns_r
 {
 	const struct config_strings none = { 0 };
 	const char *device = settings->device, *all = settings->everything ? "~." : NULL;
-	char ignored[DNS_WHY_SIZE];
 
-	if (run_resolvectl(runner, "domain", device, &settings->dns->domains, all, why) &&
-		run_resolvectl(runner, "default-route", device, &none,
-			settings->everything ? "yes" : "no", why) &&
-		run_resolvectl(runner, "dns", device, &settings->dns->servers, NULL, why))
-		return true;
-	resolved_revert(runner, device, ignored);
-	return false;
+	return run_resolvectl(runner, "domain", device, &settings->dns->domains, all, why) &&
+	       run_resolvectl(runner, "default-route", device, &none,
+		       settings->everything ? "yes" : "no", why) &&
+	       run_resolvectl(runner, "dns", device, &settings->dns->servers, NULL, why);
 }
 
 /* As resolv.conf has them; what only routes is nothing to complete names with. */
@@ -352,63 +356,33 @@ static bool resolvconf_set(const char *record, const struct text *lines,
 	const struct dns_runner *runner, char why[DNS_WHY_SIZE])
 {
 	const char *arguments[] = { "resolvconf", "-a", record, "-m", "0", "-x", NULL };
-	char ignored[DNS_WHY_SIZE];
 
-	if (run(runner, arguments, lines->bytes, why))
-		return true;
-	resolvconf_delete(runner, record, ignored);
-	return false;
+	return run(runner, arguments, lines->bytes, why);
 }
 
 static bool file_set(const struct dns_places *places, const struct dns_settings *settings,
 	const struct text *lines, char why[DNS_WHY_SIZE])
 {
+	const int turn = lock_take_turn(places->run_directory);
 	const int error = dns_file_set(places->resolv_conf, settings->name, lines->bytes);
 
+	if (turn >= 0)
+		close(turn);
 	if (error)
 		snprintf(why, DNS_WHY_SIZE, "cannot replace %s: %s%s", places->resolv_conf,
 			strerror(-error),
 			error == -EPERM ? " (is it made immutable? see lsattr)" : "");
-	if (error) /* what an earlier call has set */
-		dns_file_restore(places->resolv_conf, settings->name);
 	return !error;
-}
-
-bool dns_set(const struct dns_places *places, enum dns_backend backend,
-	const struct dns_settings *settings, const struct dns_runner *runner,
-	char why[DNS_WHY_SIZE])
-{
-	char record[RECORD_SIZE];
-	struct text lines = { 0 };
-	bool good = false;
-
-	if (backend == DNS_RESOLVCONF)
-		resolvconf_record(record, places, settings->device);
-	else
-		snprintf(record, sizeof(record), "%s",
-			backend == DNS_FILE ? settings->name : settings->device);
-	make_lines(settings->dns, &lines);
-	if (lines.failed || !record_write(places, settings->name, backend, record))
-		snprintf(why, DNS_WHY_SIZE, "cannot make the record %s/%s.dns: %s",
-			places->run_directory, settings->name,
-			strerror(lines.failed ? ENOMEM : errno));
-	else if (backend == DNS_RESOLVED)
-		good = resolved_set(settings, runner, why);
-	else if (backend == DNS_RESOLVCONF)
-		good = resolvconf_set(record, &lines, runner, why);
-	else
-		good = file_set(places, settings, &lines, why);
-	if (!good)
-		record_remove(places, settings->name);
-	text_free(&lines);
-	return good;
 }
 
 static bool file_restore(const struct dns_places *places, const char *name, char why[DNS_WHY_SIZE])
 {
 	const char *path = places->resolv_conf;
+	const int turn = lock_take_turn(places->run_directory);
 	const int result = dns_file_restore(path, name);
 
+	if (turn >= 0)
+		close(turn);
 	if (result == DNS_FILE_LEFT)
 		snprintf(why, DNS_WHY_SIZE,
 			"another program has written %s meanwhile: it is left as it is", path);
@@ -455,4 +429,88 @@ bool dns_undo_left_over(const struct dns_places *places, const char *name,
 		return false;
 	record_remove(places, name);
 	return true;
+}
+
+/* What was done by another back end, or under another record, would be forgotten. */
+static bool undo_others(const struct dns_places *places, const char *name, enum dns_backend backend,
+	const char *record, const struct dns_runner *runner, char why[DNS_WHY_SIZE])
+{
+	char before[RECORD_SIZE] = "";
+	const enum dns_backend by = record_read(places, name, before);
+
+	return by == DNS_NONE || (by == backend && !strcmp(before, record)) ||
+	       dns_undo_left_over(places, name, runner, why);
+}
+
+/* The record goes when it is known that nothing is left: -d, revert or the file may fail, too. */
+static void undo_failure(const struct dns_places *places, enum dns_backend backend,
+	const char *name, const char *record, const struct dns_runner *runner,
+	char why[DNS_WHY_SIZE])
+{
+	char undo_why[DNS_WHY_SIZE];
+	const size_t len = strlen(why);
+
+	if (dns_restore(places, backend, record, runner, undo_why))
+		record_remove(places, name);
+	else
+		snprintf(why + len, DNS_WHY_SIZE - len,
+			"; and what was set is still to be undone: %s", undo_why);
+}
+
+static bool set(const struct dns_places *places, enum dns_backend backend, const char *record,
+	const struct dns_settings *settings, const struct dns_runner *runner,
+	char why[DNS_WHY_SIZE])
+{
+	struct text lines = { 0 };
+	bool good;
+
+	make_lines(settings->dns, &lines);
+	if (lines.failed) {
+		snprintf(why, DNS_WHY_SIZE, "%s", strerror(ENOMEM));
+		good = false;
+	} else if (backend == DNS_RESOLVED) {
+		good = resolved_set(settings, runner, why);
+	} else if (backend == DNS_RESOLVCONF) {
+		good = resolvconf_set(record, &lines, runner, why);
+	} else {
+		good = file_set(places, settings, &lines, why);
+	}
+	text_free(&lines);
+	return good;
+}
+
+bool dns_set(const struct dns_places *places, enum dns_backend backend,
+	const struct dns_settings *settings, const struct dns_runner *runner,
+	char why[DNS_WHY_SIZE])
+{
+	const char *name = settings->name;
+	char record[RECORD_SIZE];
+	int error;
+
+	if (backend == DNS_RESOLVCONF)
+		resolvconf_record(record, places, settings->device);
+	else
+		snprintf(record, sizeof(record), "%s",
+			backend == DNS_FILE ? name : settings->device);
+	if (!undo_others(places, name, backend, record, runner, why))
+		return false;
+	error = record_write(places, name, backend, record);
+	if (error) {
+		snprintf(why, DNS_WHY_SIZE, "cannot make the record %s/%s.dns: %s",
+			places->run_directory, name, strerror(-error));
+		return false;
+	}
+	if (set(places, backend, record, settings, runner, why))
+		return true;
+	undo_failure(places, backend, name, record, runner, why);
+	return false;
+}
+
+enum dns_backend dns_left_over(const struct dns_places *places, const char *name)
+{
+	char record[RECORD_SIZE];
+	const enum dns_backend backend = record_read(places, name, record);
+
+	return backend == DNS_NONE && dns_file_is_left(places->resolv_conf, name) ? DNS_FILE
+										  : backend;
 }

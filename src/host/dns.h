@@ -60,7 +60,8 @@ enum dns_backend dns_choose(const struct dns_places *places, char why[DNS_WHY_SI
 
 /*
  * Sets servers and domains by that back end; again, with other settings, it replaces them. The
- * device must be there. Whether it is done; else why says why not, and nothing is set.
+ * device must be there. Whether it is done; else why says why not, and nothing is set, unless why
+ * says that it could not be undone: then the record is still there for dns_undo_left_over.
  */
 bool dns_set(const struct dns_places *places, enum dns_backend backend,
 	const struct dns_settings *settings, const struct dns_runner *runner,
@@ -74,6 +75,9 @@ bool dns_set(const struct dns_places *places, enum dns_backend backend,
  */
 bool dns_undo_left_over(const struct dns_places *places, const char *name,
 	const struct dns_runner *runner, char why[DNS_WHY_SIZE]);
+
+/* By what something was done that dns_undo_left_over would undo. DNS_NONE: there is nothing. */
+enum dns_backend dns_left_over(const struct dns_places *places, const char *name);
 
 /* The same step by step: undoes what one back end did under that record. */
 bool dns_restore(const struct dns_places *places, enum dns_backend backend, const char *record,

@@ -6,12 +6,10 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,7 +22,7 @@ struct paths {
 	const char *path;
 	char mark[MARK_SIZE];    /* what our file begins with */
 	char original[PATH_MAX]; /* beside it: what was there before */
-	char fresh[PATH_MAX];    /* being written; one for all tunnels, used under the lock */
+	char fresh[PATH_MAX];    /* being written; one for all tunnels, which take turns */
 	char changed[PATH_MAX];  /* ours, with what somebody wrote into it */
 	char ours[PATH_MAX];     /* where our file is now, as paths_find_ours found out */
 };
@@ -51,21 +49,6 @@ static int paths_make(struct paths *paths, const char *path, const char *name)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = '?';
 	return 0;
-}
-
-/* Two tunnels may start or end at the same time. The lock is on the directory: it leaves nothing
- * behind. Where a file system does not have it, all is as good but for that moment. */
-static int lock_directory(const char *path)
-{
-	char copy[PATH_MAX];
-	int fd;
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	flock(fd, LOCK_EX);
-	return fd;
 }
 
 static int read_file(const char *path, int flags, struct text *text, struct stat *status)
@@ -152,7 +135,7 @@ static int write_over(const char *path, const struct text *text)
 		return -errno;
 	errno = ENOSPC;
 	if (pwrite(fd, text->bytes, text->len, 0) != (ssize_t)text->len ||
-		ftruncate(fd, (off_t)text->len) < 0)
+		ftruncate(fd, (off_t)text->len) < 0 || fsync(fd) < 0)
 		error = -errno;
 	close(fd);
 	return error;
@@ -230,7 +213,7 @@ static bool is_unchanged(const struct paths *paths)
 	return same;
 }
 
-static int set_locked(struct paths *paths, const char *lines)
+static int set(struct paths *paths, const char *lines)
 {
 	const bool again = paths_find_ours(paths);
 	struct text text = { 0 };
@@ -279,7 +262,7 @@ static int put_original(const struct paths *paths)
 	return error;
 }
 
-static int restore_locked(struct paths *paths)
+static int restore(struct paths *paths)
 {
 	int error = 0, result = 0;
 
@@ -298,31 +281,16 @@ static int restore_locked(struct paths *paths)
 int dns_file_set(const char *path, const char *name, const char *lines)
 {
 	struct paths paths;
-	int error = paths_make(&paths, path, name), lock;
+	const int error = paths_make(&paths, path, name);
 
-	if (error)
-		return error;
-	lock = lock_directory(path);
-	if (lock < 0)
-		return lock;
-	error = set_locked(&paths, lines);
-	close(lock);
-	return error;
+	return error ? error : set(&paths, lines);
 }
 
 int dns_file_restore(const char *path, const char *name)
 {
 	struct paths paths;
-	int result = paths_make(&paths, path, name), lock;
 
-	if (result)
-		return result == -ENAMETOOLONG ? 0 : result; /* nothing can have been set */
-	lock = lock_directory(path);
-	if (lock < 0)
-		return lock;
-	result = restore_locked(&paths);
-	close(lock);
-	return result;
+	return paths_make(&paths, path, name) ? 0 /* nothing can have been set */ : restore(&paths);
 }
 
 bool dns_file_is_set(const char *path, const char *name)
@@ -330,4 +298,13 @@ bool dns_file_is_set(const char *path, const char *name)
 	struct paths paths;
 
 	return !paths_make(&paths, path, name) && paths_find_ours(&paths);
+}
+
+bool dns_file_is_left(const char *path, const char *name)
+{
+	struct paths paths;
+	struct stat status;
+
+	return !paths_make(&paths, path, name) &&
+	       (paths_find_ours(&paths) || !lstat(paths.original, &status));
 }

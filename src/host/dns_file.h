@@ -3,7 +3,8 @@
  * A plain resolv.conf that nothing on the host manages: ours in its place while a tunnel runs, the
  * original beside it as PATH.culvert-NAME. Each step is one rename, so that a kill in between
  * leaves one file or the other, and dns_file_restore puts the host right from wherever it was left,
- * be it after a restart of the machine. Several tunnels may do it at a time and end in any order.
+ * be it after a restart of the machine. Several tunnels may do it and end in any order, but one at
+ * a time: dns.c sees to that (host/lock.h).
  */
 #ifndef HOST_DNS_FILE_H
 #define HOST_DNS_FILE_H
@@ -26,5 +27,8 @@ int dns_file_restore(const char *path, const char *name);
 
 /* Whether the tunnel's file is in effect, or lies below another tunnel's. */
 bool dns_file_is_set(const char *path, const char *name);
+
+/* Whether there is something to undo: that, or an original. */
+bool dns_file_is_left(const char *path, const char *name);
 
 #endif

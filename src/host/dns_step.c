@@ -40,21 +40,23 @@ static bool run(void *context, const char *const *arguments, const char *input, 
 	return helper_succeeded(arguments[0], error, monitor->hook_status, why, DNS_WHY_SIZE);
 }
 
-static void undo(struct monitor *monitor)
+static bool undo(struct monitor *monitor, char why[DNS_WHY_SIZE])
 {
 	const struct dns_runner runner = { run, monitor };
-	char why[DNS_WHY_SIZE];
 	const bool good = dns_undo_left_over(&dns_host_places, monitor->config->name, &runner, why);
 
 	if (!good)
 		log_line(LOG_WARNING, "DNS is not put back: %s", why);
 	else if (*why)
 		log_line(LOG_NOTICE, "DNS: %s", why);
+	return good;
 }
 
 int dns_step_clean(struct monitor *monitor)
 {
-	undo(monitor);
+	char why[DNS_WHY_SIZE];
+
+	undo(monitor, why);
 	/* Names of endpoints are looked up as the host did before the tunnel. */
 	outside_remember(&monitor->resolv_conf);
 	return 0;
@@ -66,6 +68,7 @@ static int set(struct monitor *monitor)
 	const struct dns_runner runner = { run, monitor };
 	struct monitor_dns *dns = &monitor->dns;
 
+	dns->touched = true;
 	if (dns->backend == DNS_NONE)
 		dns->backend = dns_choose(&dns_host_places, dns->why);
 	if (dns->backend == DNS_NONE ||
@@ -91,9 +94,12 @@ int dns_step_up(struct monitor *monitor)
 
 void dns_step_down(struct monitor *monitor)
 {
-	if (monitor->dns.backend != DNS_NONE)
-		undo(monitor);
-	monitor->dns = (struct monitor_dns){ 0 };
+	const bool paused = monitor->dns.paused;
+	char why[DNS_WHY_SIZE];
+
+	if (monitor->dns.touched)
+		undo(monitor, why);
+	monitor->dns = (struct monitor_dns){ .paused = paused };
 }
 
 int dns_step_change(struct monitor *monitor, const struct config *old)
@@ -103,7 +109,47 @@ int dns_step_change(struct monitor *monitor, const struct config *old)
 
 	if (!now.dns->servers.count)
 		dns_step_down(monitor);
-	else if (monitor->dns.backend == DNS_NONE || !dns_settings_same(&before, &now))
+	else if (!monitor->dns.paused &&
+		 (monitor->dns.backend == DNS_NONE || !dns_settings_same(&before, &now)))
 		return set(monitor);
 	return 0;
+}
+
+/* What cannot be put back stays noted, and is set again at the pause's end. */
+static int begin_pause(struct monitor *monitor, struct text *answer)
+{
+	char why[DNS_WHY_SIZE];
+
+	if (monitor->dns.touched && !undo(monitor, why)) {
+		text_add(answer, "problem=DNS is not put back: %s\n", why);
+		return -EIO;
+	}
+	monitor->dns = (struct monitor_dns){ .paused = true };
+	return 0;
+}
+
+static int end_pause(struct monitor *monitor, struct text *answer)
+{
+	if (!monitor->config->dns.servers.count || !set(monitor))
+		return 0;
+	text_add(answer, "problem=DNS is not set: %s\n", monitor->dns.why);
+	return -EIO;
+}
+
+int dns_step_pause(struct monitor *monitor, struct text *answer)
+{
+	const bool paused = monitor->routing.paused_until;
+
+	if (paused == monitor->dns.paused)
+		return 0;
+	monitor->dns.paused = paused;
+	return paused ? begin_pause(monitor, answer) : end_pause(monitor, answer);
+}
+
+void dns_step_work(struct monitor *monitor)
+{
+	struct text ignored = { 0 }; /* it is logged */
+
+	dns_step_pause(monitor, &ignored);
+	text_free(&ignored);
 }

@@ -5,6 +5,7 @@
 
 struct config;
 struct monitor;
+struct text;
 
 /* What a monitor of this tunnel that was killed has left behind is put back, before any name is
  * looked up. 0: a failure is logged. */
@@ -14,7 +15,15 @@ int dns_step_clean(struct monitor *monitor);
 int dns_step_up(struct monitor *monitor);
 void dns_step_down(struct monitor *monitor);
 
-/* After a reload, monitor->config being the new one: 0, or -EIO and monitor->dns says why. */
+/* After a reload, monitor->config being the new one: 0, or -EIO and monitor->dns says why. In a
+ * pause nothing is set before its end. */
 int dns_step_change(struct monitor *monitor, const struct config *old);
+
+/* From the top of the loop, when a pause (host/routing.h) has begun or ended: in one the host's own
+ * DNS is in effect, because the login page's name is known nowhere else, and then the tunnel's
+ * again. Killed in one, the tunnel has left nothing of DNS. 0; or -EIO, and a line "problem=" for
+ * the client. */
+int dns_step_pause(struct monitor *monitor, struct text *answer);
+void dns_step_work(struct monitor *monitor); /* the same, and nobody waits for an answer */
 
 #endif

@@ -60,6 +60,7 @@ int helper_start(const char *const *arguments, const char *input, pid_t *pid)
 		return fd;
 	child = child_fork(&fd, 1);
 	if (!child) {
+		umask(022); /* what it writes about the host is for all to read */
 		environment = hooks_environment();
 		if (environment && dup2(fd, STDIN_FILENO) == STDIN_FILENO)
 			execve(arguments[0], (char *const *)(uintptr_t)arguments, environment);

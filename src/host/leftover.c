@@ -48,22 +48,35 @@ static int undo_line(void *context, const char *what, const char *value)
 	return 0;
 }
 
-static int tell_line(void *context, const char *what, const char *value)
+/* Those that have gone from the file, the last one first. */
+static void tell_gone(const struct undoing *undoing, const struct undo_lines *before)
 {
-	const struct undoing *undoing = context;
+	struct undo_lines left;
 
-	if (undoing->told && (!strcmp(what, "rule") || !strcmp(what, "block")))
+	if (!undoing->told || undo_read(undoing->state_path, &left))
+		return;
+	for (size_t i = before->count; i-- > 0;) {
+		char *value = before->items[i], *what;
+
+		if (!policy_is_line(value) || undo_has(&left, value))
+			continue;
+		what = strsep(&value, " ");
 		undoing->told(what, value);
-	return 0;
+	}
+	undo_free(&left);
 }
 
-static int open_switch(struct netlink *netlink, struct undoing *undoing)
+static int open_switch(
+	struct netlink *netlink, struct undoing *undoing, const struct undo_lines *before)
 {
 	char complaint[POLICY_COMPLAINT_SIZE];
 	const struct undo_lines none = { 0 };
+	const int error = policy_apply(netlink, undoing->state_path, &none, complaint);
 
-	undo_walk(undoing->state_path, tell_line, undoing);
-	return policy_apply(netlink, undoing->state_path, &none, complaint);
+	if (error)
+		log_line(LOG_WARNING, "%s", complaint);
+	tell_gone(undoing, before);
+	return error;
 }
 
 int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_switch,
@@ -77,18 +90,21 @@ int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_swi
 		return error;
 	error = undo_walk(state_path, undo_line, &undoing);
 	if (!keep_switch || !policy_has_block(&lines))
-		opened = open_switch(netlink, &undoing);
+		opened = open_switch(netlink, &undoing, &lines);
 	undo_free(&lines);
 	return error ? error : undoing.error ? undoing.error : opened;
 }
 
-static int put_back_dns(const char *name)
+static int put_back_dns(const char *name, void (*told)(const char *what, const char *value))
 {
+	const enum dns_backend backend = dns_left_over(&dns_host_places, name);
 	char why[DNS_WHY_SIZE];
 	const bool good = dns_undo_left_over(&dns_host_places, name, &dns_plain_runner, why);
 
 	if (*why)
 		log_line(good ? LOG_INFO : LOG_WARNING, "%s", why);
+	if (good && told && backend != DNS_NONE)
+		told("dns", dns_backend_name(backend));
 	return good ? 0 : -EIO;
 }
 
@@ -107,7 +123,7 @@ int leftover_down(
 		snprintf(socket_path, sizeof(socket_path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
 		unlink(socket_path);
 		error = leftover_undo(netlink, path, keep_switch, told);
-		const int dns = put_back_dns(name);
+		const int dns = put_back_dns(name, told);
 
 		error = error ? error : dns;
 	}

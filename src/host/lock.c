@@ -35,3 +35,21 @@ int lock_take(const char *name, int *fd)
 	}
 	return error;
 }
+
+int lock_take_turn(const char *directory)
+{
+	char path[PATH_MAX];
+	int fd, error;
+
+	if (snprintf(path, sizeof(path), "%s/.turn", directory) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
+}

@@ -16,6 +16,7 @@
 #include "engine/log.h"
 #include "engine/requests.h"
 #include "host/child.h"
+#include "host/dns_step.h"
 #include "host/lock.h"
 #include "host/monitor_state.h"
 
@@ -138,6 +139,7 @@ static void watch_all(const struct monitor *monitor, struct poll_set *set)
 	static const short client_events[] = { [CLIENT_ASKING] = POLLIN,
 		[CLIENT_WAITING] = 0,
 		[CLIENT_RELOADING] = 0,
+		[CLIENT_PAUSING] = 0,
 		[CLIENT_ANSWERING] = POLLOUT };
 
 	set->count = 0;
@@ -213,8 +215,8 @@ static uint64_t drop_slow_clients(struct monitor *monitor)
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		struct monitor_client *client = &monitor->clients[i];
 
-		if (client->fd < 0 || client->state == CLIENT_WAITING ||
-			client->state == CLIENT_RELOADING)
+		if (client->fd < 0 ||
+			(client->state != CLIENT_ASKING && client->state != CLIENT_ANSWERING))
 			continue;
 		if (client->deadline <= now)
 			control_client_drop(client);
@@ -334,6 +336,7 @@ static void run(struct monitor *monitor)
 		network_work(monitor);
 		endpoints_work(monitor);
 		routing_work(monitor);
+		dns_step_work(monitor);
 		control_work(monitor);
 		service_work(monitor);
 		if (monitor->stop_signals || !monitor->engine)

@@ -68,8 +68,9 @@ struct monitor_network {
 
 enum monitor_client_state {
 	CLIENT_ASKING,
-	CLIENT_WAITING,   /* for a reload to begin */
-	CLIENT_RELOADING, /* for one that has begun */
+	CLIENT_WAITING,   /* for a reload or a pause to begin */
+	CLIENT_RELOADING, /* for a reload that has begun */
+	CLIENT_PAUSING,   /* for a pause that has begun */
 	CLIENT_ANSWERING, /* out is complete: it is sent, then that was it */
 };
 
@@ -78,12 +79,16 @@ struct monitor_client {
 	int fd; /* -1: a free slot */
 	enum monitor_client_state state;
 	uint64_t deadline;
+	bool wants_pause; /* not a reload */
+	unsigned seconds; /* of the pause */
 	struct text in, out;
 };
 
 struct monitor_dns {
 	enum dns_backend backend; /* by which the configuration's DNS is set now */
 	char why[DNS_WHY_SIZE];   /* it is not, although it should be; empty otherwise */
+	bool touched;             /* there may be something to put back */
+	bool paused;              /* as routing was when dns_step_work came by last */
 };
 
 struct monitor {
@@ -211,7 +216,7 @@ void control_on_connect(struct monitor *monitor);
 void control_on_readable(struct monitor *monitor, struct monitor_client *client);
 void control_on_writable(struct monitor_client *client);
 void control_client_drop(struct monitor_client *client);
-/* Reads the file again for whoever asked, if anybody did. */
+/* Pauses, and reads the file again, for whoever asked, if anybody did. */
 void control_work(struct monitor *monitor);
 
 /* service.c. What the service manager is told, if there is one. */

@@ -14,8 +14,7 @@ static bool is_block(const char *line)
 	return !strncmp(line, "block ", 6);
 }
 
-/* Of the lines that this file deals with. */
-static bool is_ours(const char *line)
+bool policy_is_line(const char *line)
 {
 	return is_block(line) || !strncmp(line, "rule ", 5);
 }
@@ -128,7 +127,7 @@ static int keep_others(struct change *change)
 	int stored = 0;
 
 	for (size_t i = 0; !stored && i < change->there.count; i++) {
-		if (!is_ours(change->there.items[i]))
+		if (!policy_is_line(change->there.items[i]))
 			stored = undo_append(&change->after, change->there.items[i]);
 	}
 	return stored;
@@ -164,7 +163,7 @@ static int delete_unwanted(struct change *change)
 		const char *line = change->there.items[i];
 		int error;
 
-		if (!is_ours(line) || is_wanted(change, line))
+		if (!policy_is_line(line) || is_wanted(change, line))
 			continue;
 		error = run_line(change->netlink, line, false);
 		if (!error || error == -ENOENT || error == -ESRCH || error == -EAFNOSUPPORT)

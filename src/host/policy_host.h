@@ -19,6 +19,9 @@ enum { POLICY_COMPLAINT_SIZE = 256 };
 int policy_apply(struct netlink *netlink, const char *state_path, const struct undo_lines *wanted,
 	char complaint[POLICY_COMPLAINT_SIZE]);
 
+/* Whether a line of a state file is one that policy_apply deals with. */
+bool policy_is_line(const char *line);
+
 /* Whether the lines hold a kill switch. */
 bool policy_has_block(const struct undo_lines *lines);
 

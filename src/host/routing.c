@@ -15,7 +15,8 @@
 #include "host/sysctl.h"
 
 enum {
-	CHECK_DELAY = 300, /* milliseconds from the first removal: a restart removes many */
+	CHECK_DELAY = 300,  /* milliseconds from the first removal: a restart removes many */
+	RETRY_DELAY = 2000, /* from what the kernel has refused */
 };
 
 /* ---- the plan ---- */
@@ -99,6 +100,17 @@ static int apply_now(struct monitor *monitor)
 	const struct routing *routing = &monitor->routing;
 
 	return apply(monitor, monitor->config, routing->rules_wanted && !routing->paused_until);
+}
+
+/* The kernel may have no memory for a moment: a switch that is to be closed does not stay open for
+ * that, nor do rules that somebody removed stay away. */
+static int apply_or_retry(struct monitor *monitor)
+{
+	const int error = apply_now(monitor);
+
+	if (error)
+		monitor->routing.check_due = monitor_now() + RETRY_DELAY;
+	return error;
 }
 
 /* Without it, IPv4 answers to the marked packets could be taken for spoofed ones where a firewall
@@ -316,12 +328,12 @@ void routing_work(struct monitor *monitor)
 
 	if (routing->paused_until && routing->paused_until <= now) {
 		routing->paused_until = 0;
-		apply_now(monitor);
+		apply_or_retry(monitor);
 		log_line(LOG_INFO, "the pause is over");
 	}
 	if (routing->check_due && routing->check_due <= now) {
 		routing->check_due = 0;
-		apply_now(monitor);
+		apply_or_retry(monitor);
 		put_back_routes(monitor);
 	}
 }
@@ -361,26 +373,44 @@ int routing_change(
 
 /* ---- what people ask for ---- */
 
-void routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer)
+static bool has_rules(const struct monitor *monitor)
+{
+	const struct policy *policy = &monitor->routing.policy;
+
+	return monitor->config->kill_switch || policy->ipv4 || policy->ipv6;
+}
+
+static bool may_pause(const struct monitor *monitor)
+{
+	const struct routing *routing = &monitor->routing;
+
+	return has_rules(monitor) || monitor->config->dns.servers.count || routing->paused_until;
+}
+
+int routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer)
 {
 	struct routing *routing = &monitor->routing;
+	int error;
 
-	if (!monitor->config->kill_switch && !routing->policy.ipv4 && !routing->policy.ipv6) {
+	if (!may_pause(monitor)) {
 		text_add(answer,
 			"problem=there is nothing to open: neither a kill switch nor a full "
-			"tunnel\nresult=failed\n");
-		return;
+			"tunnel nor DNS\n");
+		return -ENOENT;
 	}
 	routing->paused_until = seconds ? monitor_now() + (uint64_t)seconds * 1000 : 0;
-	if (apply_now(monitor)) {
-		text_add(answer, "problem=%s\nresult=failed\n", monitor->last_error);
-		return;
-	}
-	if (seconds)
-		log_line(LOG_NOTICE, "open for %u seconds: traffic passes the tunnel by", seconds);
-	else
+	error = apply_or_retry(monitor);
+	if (error) {
+		text_add(answer, "problem=%s\n", monitor->last_error);
+		routing->paused_until = 0;
+	} else if (seconds) {
+		log_line(LOG_NOTICE, "open for %u seconds: %s", seconds,
+			has_rules(monitor) ? "traffic passes the tunnel by"
+					   : "DNS is the host's own");
+	} else {
 		log_line(LOG_INFO, "closed again");
-	text_add(answer, "result=ok\n");
+	}
+	return error;
 }
 
 void routing_status(const struct monitor *monitor, struct text *out)

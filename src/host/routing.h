@@ -54,8 +54,9 @@ int routing_plan(struct monitor *monitor, struct config *config, struct policy *
 int routing_change(
 	struct monitor *monitor, const struct policy *policy, const struct config *config);
 
-/* Opens it all for so many seconds, 0 closes it again. Lines for the client: problem, result. */
-void routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer);
+/* Opens it all for so many seconds, 0 closes it again; dns_step_pause goes by paused_until. 0, or
+ * -errno and a line "problem=" for the client. */
+int routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer);
 
 /* Lines for status: routing, kill_switch, paused. */
 void routing_status(const struct monitor *monitor, struct text *out);

@@ -21,9 +21,9 @@
  */
 int save_rewrite(struct text *new, const char *old, const struct config *config, char *answer);
 
-/* Puts it into the file's place, as a whole or not at all. 0; -ESTALE: the file is another one than
- * was read; -EACCES: others can read it, and it would hold a secret now; as above; other -errno;
- * and *changed: whether there was something to save. */
+/* Puts it into the file's place (host/save_place.h). 0; -ESTALE: the file is another one than was
+ * read; -EKEYREJECTED: others can read it, and it would hold a secret now; -EPERM: its owner keeps
+ * us from it; as above; other -errno; and *changed: whether there was something to save. */
 int save_file(const struct config *config, char *answer, bool *changed);
 
 #endif

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/lock.h"
 #include "host/monitor.h"
 #include "host/undo.h"
 
@@ -61,21 +61,6 @@ static int write_key(const char *key, int value)
 		error = -errno;
 	close(fd);
 	return error;
-}
-
-/* Tunnels take turns. The lock's descriptor, or -errno. */
-static int take_turn(void)
-{
-	int fd = open(MONITOR_RUN_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC), error;
-
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX) < 0) {
-		error = -errno;
-		close(fd);
-		return error;
-	}
-	return fd;
 }
 
 /* What is looked for in state files. */
@@ -141,7 +126,7 @@ static int turn_on(const char *state_path, const char *key)
 
 int sysctl_turn_on(const char *state_path, const char *key)
 {
-	int turn = take_turn(), error;
+	int turn = lock_take_turn(MONITOR_RUN_DIRECTORY), error;
 
 	if (turn < 0)
 		return turn;
@@ -152,7 +137,7 @@ int sysctl_turn_on(const char *state_path, const char *key)
 
 int sysctl_put_back(const char *state_path, const char *value)
 {
-	int turn = take_turn(), before, other, now, error;
+	int turn = lock_take_turn(MONITOR_RUN_DIRECTORY), before, other, now, error;
 	unsigned long long namespace;
 	char key[KEY_SIZE];
 

@@ -80,6 +80,12 @@ fails_with "the port is taken" "$(hook PreUp PreUp)"
 expect_match "the log names the port" "$port" "$(cat "$tmp/culvert-a.log")"
 stop_background taken
 
+step "started by who ignores its children"
+write_conf a "PrivateKeyFile = a.key\nPostUp = true" "PublicKey = $(public b)\n$endpoint"
+background_in a culvert-a env --ignore-signal=CHLD "$build/culvert" run "$(conf a)"
+wait_tunnel a
+stop_culvert a
+
 step "a PreDown that fails does not keep the tunnel up"
 start_with "PreDown = exit 1\n$(hook PostDown PostDown)"
 wait_tunnel a

@@ -64,6 +64,22 @@ kill_hard culvert-a
 wait_for 5 "the device goes" no_device a
 expect_equal "the file after kill -9" "$edited" "$(cat "$(conf a)")"
 
+step "with no more capabilities than the unit gives, a file of another group: it is written, and stays that group's"
+caps=$(sed -n 's/^CapabilityBoundingSet=//p' "$top/contrib/systemd/culvert@.service.in")
+[ -n "$caps" ] || fail "the unit does not limit capabilities any more"
+must chown 0:12345 "$(conf a)"
+# shellcheck disable=SC2086,SC2001 # words on purpose
+background_in a culvert-a setpriv --no-new-privs --bounding-set "-all$(printf ',+%s' ${caps//CAP_/} | tr '[:upper:]' '[:lower:]')" \
+	"$build/culvert" run "$(conf a)"
+wait_tunnel a
+wg_set a listen-port 40005
+stop_culvert a
+expect_equal "the port" 1 "$(saved "ListenPort = 40005")"
+expect_equal "mode, owner and group" "600 0 12345" "$(stat -c '%a %u %g' "$(conf a)")"
+expect_equal "files beside it" "" "$(find "$tmp" -name "$(dev a).conf.*")"
+must chown 0:0 "$(conf a)"
+edited=$(cat "$(conf a)")
+
 step "no room on the disk: the old file, whole"
 mkdir "$tmp/full"
 # A file system of this end's own, which another process holds on to when it has ended.

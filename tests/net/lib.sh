@@ -326,14 +326,23 @@ own_host() {
 	printf '127.0.0.1 localhost\n' >"$host_etc/hosts"
 }
 
-# start_on_own_host NS FILE [COMMAND]: as start_culvert, there; the command is run first.
 # shellcheck disable=SC2016 # the inner shell expands it
+own_host_script='
+	mount --bind /run/culvert "$1/culvert" && mount --bind "$2" "$1/wireguard" &&
+	mount --bind "$3" /etc && mount --rbind "$1" /run && eval "$4" && PATH=$5 && shift 5 && exec "$@"'
+
+# start_on_own_host NS FILE [COMMAND]: as start_culvert, there; the command is run first.
 start_on_own_host() {
 	: >>"$tmp/culvert-$1.log"
-	background_in "$1" "culvert-$1" /bin/sh -c '
-		mount --bind /run/culvert "$1/culvert" && mount --bind "$2" "$1/wireguard" &&
-		mount --bind "$3" /etc && mount --rbind "$1" /run && eval "$4" && PATH=$5 && shift 5 && exec "$@"' \
+	background_in "$1" "culvert-$1" /bin/sh -c "$own_host_script" \
 		sh "$host_run" "$(readlink -f "$run_dir")" "$host_etc" "${3:-true}" "$host_bin" "$build/culvert" run "$2"
+}
+
+on_own_host() { # NS COMMAND...: another process that sees the same
+	local name=$1
+	shift
+	ns "$name" /bin/sh -c "$own_host_script" \
+		sh "$host_run" "$(readlink -f "$run_dir")" "$host_etc" true "$host_bin" "$@"
 }
 
 conf() { printf '%s/%s.conf' "$tmp" "$(dev "$1")"; }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -32,12 +33,14 @@ static int listener = -1;
 
 /* What was run, a line each, with the input behind it; and which verb is to fail. */
 static char calls[4096];
-static const char *failing;
+static const char *failing, *failing_too;
 
 static bool take_call(
 	void *context, const char *const *arguments, const char *input, char why[DNS_WHY_SIZE])
 {
-	const bool fails = failing && arguments[1] && !strcmp(arguments[1], failing);
+	const char *verb = arguments[1] ? arguments[1] : "";
+	const bool fails =
+		(failing && !strcmp(verb, failing)) || (failing_too && !strcmp(verb, failing_too));
 
 	(void)context;
 	assert_true(arguments[0][0] == '/');
@@ -116,7 +119,7 @@ static int begin(void **state)
 	write_file(resolv_conf, "nameserver 192.0.2.53\n", 0644);
 	write_file(stub, "nameserver 127.0.0.53\n", 0644);
 	*calls = '\0';
-	failing = NULL;
+	failing = failing_too = NULL;
 	return 0;
 }
 
@@ -138,6 +141,7 @@ static int end(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	unlink(in(directory, ".turn"));
 	return rmdir(bin) || rmdir(resolved) || rmdir(directory);
 }
 
@@ -173,6 +177,19 @@ static void the_back_end_by_what_there_is(void **state)
 	assert_int_equal(symlink("resolvectl", in(bin, "resolvconf")), 0);
 	assert_int_equal(dns_choose(&places, why), DNS_FILE);
 	assert_string_equal(why, "");
+}
+
+/* With so many who wait for it that one more is turned away, it runs all the same. */
+static void resolved_is_busy(void **state)
+{
+	char why[DNS_WHY_SIZE] = "";
+
+	(void)state;
+	link_to("resolve/stub-resolv.conf");
+	resolved_runs(true);
+	install("resolvectl");
+	for (int i = 0; i < 20; i++) /* none is accepted */
+		assert_int_equal(dns_choose(&places, why), DNS_RESOLVED);
 }
 
 static void resolved_without_its_program(void **state)
@@ -246,6 +263,66 @@ static void resolved_fails(void **state)
 		     "resolvectl revert lo\n");
 	assert_string_equal(why, "it fails");
 	assert_int_not_equal(access(in(directory, "office.dns"), F_OK), 0);
+}
+
+/* What is set, and could be neither changed nor put back, is still to be put back. */
+static void a_change_that_fails_half_way(void **state)
+{
+	static const struct {
+		enum dns_backend backend;
+		const char *set, *revert, *undone;
+	} rows[] = {
+		{ DNS_RESOLVED, "default-route", "revert", "resolvectl revert lo\n" },
+		{ DNS_RESOLVCONF, "-a", "-d", "resolvconf -d lo -f\n" },
+	};
+	struct dns_settings one = settings_with(&with_domains, false);
+	struct dns_settings other = settings_with(&without_domains, true);
+	char why[DNS_WHY_SIZE];
+
+	(void)state;
+	install("resolvectl");
+	install("resolvconf");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		assert_true(dns_set(&places, rows[i].backend, &one, &recorder, why));
+		failing = rows[i].set;
+		failing_too = rows[i].revert;
+		assert_false(dns_set(&places, rows[i].backend, &other, &recorder, why));
+		assert_string_equal(
+			why, "it fails; and what was set is still to be undone: it fails");
+		assert_int_equal(access(in(directory, "office.dns"), F_OK), 0);
+		failing = failing_too = NULL;
+		*calls = '\0';
+		undo();
+		assert_calls(rows[i].undone);
+	}
+}
+
+/* The next one to be chosen does not forget what the one before has left. */
+static void another_back_end_than_before(void **state)
+{
+	struct dns_settings settings = settings_with(&without_domains, true);
+	char why[DNS_WHY_SIZE];
+
+	(void)state;
+	install("resolvconf");
+	assert_true(dns_set(&places, DNS_RESOLVCONF, &settings, &recorder, why));
+	*calls = '\0';
+	failing = "-d";
+	assert_false(dns_set(&places, DNS_FILE, &settings, &recorder, why));
+	assert_string_equal(why, "it fails");
+	assert_false(dns_file_is_set(resolv_conf, "office"));
+	failing = NULL;
+	*calls = '\0';
+	assert_true(dns_set(&places, DNS_FILE, &settings, &recorder, why));
+	assert_calls("resolvconf -d lo -f\n");
+	/* Another record of the same one is another back end. */
+	assert_true(dns_set(&places, DNS_RESOLVCONF, &settings, &recorder, why));
+	assert_false(dns_file_is_set(resolv_conf, "office"));
+	write_file(order, "tun*\n", 0644);
+	*calls = '\0';
+	assert_true(dns_set(&places, DNS_RESOLVCONF, &settings, &recorder, why));
+	assert_calls("resolvconf -d lo -f\nresolvconf -a tun.lo -m 0 -x\nnameserver 10.9.0.2\n");
+	undo();
 }
 
 /* A device that is gone took its settings along. */
@@ -332,6 +409,26 @@ static void by_file(void **state)
 	assert_non_null(strstr(why, "left as it is"));
 }
 
+/* Whoever may read a directory may lock it, and so keep who waits for that lock. */
+static void a_directory_that_a_user_has_locked(void **state)
+{
+	struct dns_settings settings = settings_with(&without_domains, true);
+	const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char why[DNS_WHY_SIZE];
+	struct stat status;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	alarm(20); /* the test ends all the same */
+	assert_true(dns_set(&places, DNS_FILE, &settings, &recorder, why));
+	undo();
+	alarm(0);
+	close(fd);
+	assert_int_equal(stat(in(directory, ".turn"), &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+}
+
 static void no_place_for_the_record(void **state)
 {
 	struct dns_settings settings = settings_with(&without_domains, true);
@@ -392,6 +489,18 @@ static void programs_on_the_path(void **state)
 	setenv("PATH", bin, 1);
 }
 
+/* A service with UMask=0077 would have resolvconf write a resolv.conf that nobody else can read. */
+static void a_program_makes_files_for_all(void **state)
+{
+	const char *arguments[] = { "/bin/sh", "-c", "test \"$(umask)\" = 0022", NULL };
+	const mode_t before = umask(077);
+	char why[DNS_WHY_SIZE];
+
+	(void)state;
+	assert_true(dns_plain_runner.run(NULL, arguments, "", why));
+	assert_int_equal(umask(before), 077);
+}
+
 static void a_program_reads_its_input(void **state)
 {
 	char script[160], why[DNS_WHY_SIZE];
@@ -417,16 +526,21 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_back_end_by_what_there_is),
+		TEST(resolved_is_busy),
 		TEST(resolved_without_its_program),
 		TEST(by_resolved),
 		TEST(resolved_fails),
 		TEST(resolved_and_a_device_that_is_gone),
+		TEST(a_change_that_fails_half_way),
+		TEST(another_back_end_than_before),
 		TEST(by_resolvconf),
 		TEST(resolvconf_fails),
 		TEST(by_file),
+		TEST(a_directory_that_a_user_has_locked),
 		TEST(no_place_for_the_record),
 		TEST(what_goes_through_the_tunnel),
 		TEST(programs_on_the_path),
+		TEST(a_program_makes_files_for_all),
 		TEST(a_program_reads_its_input),
 	};
 

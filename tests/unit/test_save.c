@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* SaveConfig: the new text of a file, and that the old one is never lost. */
 #include <errno.h>
+#include <glob.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -9,8 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,7 +26,19 @@
 #include "host/save.h"
 
 static char directory[] = "/tmp/culvert-save-XXXXXX";
-static char path[64];
+static char path[64], key_path[64];
+
+static void write_to(const char *to, const char *text, mode_t mode)
+{
+	FILE *file;
+
+	unlink(to);
+	file = fopen(to, "w");
+	assert_non_null(file);
+	assert_int_equal(fchmod(fileno(file), mode), 0);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
 
 static int set_up(void **state)
 {
@@ -27,6 +46,8 @@ static int set_up(void **state)
 	if (!mkdtemp(directory))
 		return -1;
 	snprintf(path, sizeof(path), "%s/t.conf", directory);
+	snprintf(key_path, sizeof(key_path), "%s/the.key", directory);
+	write_to(key_path, KEY_1 "\n", 0600);
 	return 0;
 }
 
@@ -34,19 +55,13 @@ static int tear_down(void **state)
 {
 	(void)state;
 	unlink(path);
+	unlink(key_path);
 	return rmdir(directory);
 }
 
 static void write_text(const char *text, mode_t mode)
 {
-	FILE *file;
-
-	unlink(path);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	assert_int_equal(fchmod(fileno(file), mode), 0);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
+	write_to(path, text, mode);
 }
 
 static char *read_text(void)
@@ -196,6 +211,8 @@ static void test_rewrites(void **state)
 	}
 }
 
+#define WITHOUT_SECRET \
+	"[Interface]\nPrivateKeyFile = the.key\nListenPort = 7\n[Peer]\nPublicKey = " PUBLIC_1 "\n"
 #define MOVED DEVICE "public_key=P1\n" ZERO_PSK "endpoint=192.0.2.9:9\n" END
 
 /* As loaded from text; answers like the engine. */
@@ -219,9 +236,7 @@ static int save_after(const char *text, mode_t mode, const char *pattern, const 
 static void test_refusals(void **state)
 {
 	static const char by_file[] =
-		"[Interface]\nPrivateKeyFile = t.conf.key\n[Peer]\nPublicKey = " PUBLIC_1 "\n";
-	char key_path[80];
-	FILE *key;
+		"[Interface]\nPrivateKeyFile = the.key\n[Peer]\nPublicKey = " PUBLIC_1 "\n";
 
 	(void)state;
 	assert_int_equal(save_after(HEAD ONE, 0600, MOVED, HEAD ONE "# edited\n"), -ESTALE);
@@ -232,26 +247,19 @@ static void test_refusals(void **state)
 		save_after(HEAD "[Interface]\nMTU = 1400\n", 0600, DEVICE END, NULL), -ENOTSUP);
 	assert_int_equal(save_after(HEAD ONE, 0600, "errno=-5\n\n", NULL), -EINVAL);
 	assert_int_equal(save_after(HEAD ONE, 0600, "", NULL), -EINVAL);
-	snprintf(key_path, sizeof(key_path), "%s.key", path);
-	key = fopen(key_path, "w");
-	assert_non_null(key);
-	fchmod(fileno(key), 0600);
-	fputs(KEY_1 "\n", key);
-	fclose(key);
 	/* Another key than the file that is named has. */
 	assert_int_equal(
 		save_after(by_file, 0644, "private_key=K2\nlisten_port=7\n" END, NULL), -EXDEV);
 	/* A secret for a file that everybody can read. */
 	assert_int_equal(
 		save_after(by_file, 0644, DEVICE "public_key=P1\npreshared_key=K2\n" END, NULL),
-		-EACCES);
+		-EKEYREJECTED);
 	assert_string_equal(read_text(), by_file);
 	/* No secret: as others may read it, so they may after that. */
 	assert_int_equal(save_after(by_file, 0644, MOVED, NULL), 0);
 	struct stat status;
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0644);
-	unlink(key_path);
 }
 
 /* No room for the new one. */
@@ -276,6 +284,205 @@ static void test_disk_full(void **state)
 	assert_string_equal(read_text(), HEAD ONE);
 	config_free(config);
 	free(answer);
+}
+
+/* Saves under a process of its own, which the preparation may take things from. */
+static int save_elsewhere(bool (*prepare)(void))
+{
+	char *answer = answer_of(MOVED);
+	struct config *config = load();
+	bool changed;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	status = !pid && prepare() ? -save_file(config, answer, &changed) : 255;
+	config_free(config);
+	free(answer);
+	if (!pid)
+		_exit(status);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+/* As contrib/systemd/culvert@.service has it: root, without what root may do with files. */
+static bool drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	return !syscall(SYS_capset, &header, none);
+}
+
+static size_t file_size(void)
+{
+	struct stat status;
+
+	assert_int_equal(stat(path, &status), 0);
+	return (size_t)status.st_size;
+}
+
+static void assert_nothing_beside(void)
+{
+	char pattern[80];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s.*", path);
+	assert_int_equal(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
+}
+
+/* A group that we may not give a file to: the file itself is written. Another owner: that cannot be
+ * done either, and it stays. */
+static void test_owner(void **state)
+{
+	struct stat before, after;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	write_text(HEAD ONE, 0600);
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(save_elsewhere(drop_capabilities), 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_not_equal(before.st_ino, after.st_ino);
+
+	write_text(HEAD ONE, 0600);
+	assert_int_equal(chown(path, 0, 12345), 0);
+	assert_int_equal(save_elsewhere(drop_capabilities), 0);
+	assert_non_null(strstr(read_text(), "192.0.2.9:9"));
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_gid, 12345);
+	assert_int_equal(after.st_mode & 07777, 0600);
+	assert_nothing_beside();
+
+	write_text(WITHOUT_SECRET, 0644);
+	assert_int_equal(chown(path, 12345, 12345), 0);
+	assert_int_equal(save_elsewhere(drop_capabilities), -EPERM);
+	assert_string_equal(read_text(), WITHOUT_SECRET);
+	assert_nothing_beside();
+}
+
+static bool drop_nothing(void)
+{
+	return true;
+}
+
+static void test_hard_link(void **state)
+{
+	char other[80];
+	struct stat before, after;
+
+	(void)state;
+	write_text(HEAD ONE, 0600);
+	snprintf(other, sizeof(other), "%s/other", directory);
+	assert_int_equal(link(path, other), 0);
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(save_elsewhere(drop_nothing), 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_non_null(strstr(read_text(), "192.0.2.9:9"));
+	unlink(other);
+	/* A text that is shorter than before. */
+	write_text(HEAD ONE "[Peer]\nPublicKey = " PUBLIC_2 "\n# end\n", 0600);
+	assert_int_equal(link(path, other), 0);
+	assert_int_equal(save_elsewhere(drop_nothing), 0);
+	assert_null(strstr(read_text(), PUBLIC_2));
+	assert_int_equal(strlen(read_text()), file_size());
+	assert_nothing_beside();
+	unlink(other);
+}
+
+/* Access lists as the kernel takes them: bob, with the number 12345, may read. */
+static const struct {
+	uint32_t version;
+	struct {
+		uint16_t tag, permissions;
+		uint32_t id;
+	} entries[5];
+} acl = { 2, { { 1, 6, UINT32_MAX }, { 2, 4, 12345 }, { 4, 0, UINT32_MAX }, { 16, 4, UINT32_MAX },
+		     { 32, 0, UINT32_MAX } } };
+
+#define ACL "system.posix_acl_access"
+#define DIRECTORY_ACL "system.posix_acl_default"
+
+static void test_attributes(void **state)
+{
+	char value[sizeof(acl)];
+	struct stat before, after;
+
+	(void)state;
+	write_text(WITHOUT_SECRET, 0600);
+	if (setxattr(path, "user.note", "mine", 4, 0) || setxattr(path, ACL, &acl, sizeof(acl), 0))
+		skip();
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(save_elsewhere(drop_nothing), 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_not_equal(before.st_ino, after.st_ino);
+	assert_int_equal(before.st_mode, after.st_mode);
+	assert_int_equal(getxattr(path, "user.note", value, sizeof(value)), 4);
+	assert_memory_equal(value, "mine", 4);
+	assert_int_equal(getxattr(path, ACL, value, sizeof(value)), sizeof(acl));
+	assert_memory_equal(value, &acl, sizeof(acl));
+	/* A list that new files get, and this one has not. */
+	write_text(HEAD ONE, 0600);
+	assert_int_equal(setxattr(directory, DIRECTORY_ACL, &acl, sizeof(acl), 0), 0);
+	assert_int_equal(save_elsewhere(drop_nothing), 0);
+	assert_int_equal(removexattr(directory, DIRECTORY_ACL), 0);
+	assert_int_equal(getxattr(path, ACL, value, sizeof(value)), -1);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_mode & 07777, 0600);
+	assert_nothing_beside();
+}
+
+/* No room for it: where the file itself is to be written, not a byte of it is. */
+static bool limit_size(void)
+{
+	const struct rlimit little = { 100, 100 };
+
+	signal(SIGXFSZ, SIG_IGN);
+	return !setrlimit(RLIMIT_FSIZE, &little);
+}
+
+static void test_no_room_in_place(void **state)
+{
+	char other[80];
+
+	(void)state;
+	write_text(HEAD ONE, 0600);
+	snprintf(other, sizeof(other), "%s/other", directory);
+	assert_int_equal(link(path, other), 0);
+	assert_int_equal(save_elsewhere(limit_size), -EFBIG);
+	assert_string_equal(read_text(), HEAD ONE);
+	assert_nothing_beside();
+	unlink(other);
+}
+
+static bool mount_it(void)
+{
+	return !unshare(CLONE_NEWNS) && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
+	       !mount(path, path, "none", MS_BIND, NULL);
+}
+
+/* As in a container: nothing can be put in the place of a mount point. */
+static void test_mount_point(void **state)
+{
+	struct stat before, after;
+	int error;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	write_text(HEAD ONE, 0600);
+	assert_int_equal(stat(path, &before), 0);
+	error = save_elsewhere(mount_it);
+	if (error == -255)
+		skip();
+	assert_int_equal(error, 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_non_null(strstr(read_text(), "192.0.2.9:9"));
+	assert_nothing_beside();
 }
 
 /* A link stays one. */
@@ -309,6 +516,11 @@ int main(void)
 		cmocka_unit_test(test_rewrites),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_disk_full),
+		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_hard_link),
+		cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_no_room_in_place),
+		cmocka_unit_test(test_mount_point),
 		cmocka_unit_test(test_link),
 	};
 

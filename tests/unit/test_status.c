@@ -254,6 +254,11 @@ static void test_person(void **state)
 	free(text);
 	answers.status.kill_switch = "off";
 	answers.status.routing = NULL;
+	answers.status.dns_backend = NULL;
+	text = print(&answers.status, false);
+	assert_non_null(strstr(text, "corp.example (paused: the host's own are in effect)\n"));
+	assert_non_null(strstr(text, "  paused: DNS for another 1 min\n"));
+	free(text);
 	answers.status.paused = 0;
 	text = print(&answers.status, false);
 	assert_null(strstr(text, "kill switch"));

@@ -7,12 +7,16 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/leftover.h"
 #include "host/undo.h"
 
 static char directory[] = "/tmp/culvert-undo-XXXXXX", path[UNDO_PATH_SIZE];
@@ -131,6 +135,48 @@ static void test_many(void **state)
 	assert_int_equal(undo_write(path, &lines), 0);
 }
 
+static int told_count;
+
+static void count_told(const char *what, const char *value)
+{
+	(void)what;
+	(void)value;
+	told_count++;
+}
+
+/* In a process that may not change routes, whoever runs the test. The exit status. */
+static int undo_without_rights(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+	struct netlink *netlink = NULL;
+	int error;
+
+	if (syscall(SYS_capset, &header, none) || netlink_open(&netlink))
+		return 255;
+	error = leftover_undo(netlink, path, false, count_told);
+	netlink_close(netlink);
+	return told_count ? 254 : -error;
+}
+
+static void test_what_cannot_be_undone_is_not_told(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(undo_add(path, "block", "198.51.100.0/24 table 7777"), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(undo_without_rights());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EPERM);
+	assert_file("block 198.51.100.0/24 table 7777\n");
+	assert_int_equal(undo_remove(path, "block", "198.51.100.0/24 table 7777"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +184,7 @@ int main(void)
 		cmocka_unit_test(test_what_cannot_be_a_line),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_what_cannot_be_undone_is_not_told),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, remove_place);
