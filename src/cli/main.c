@@ -50,7 +50,12 @@ static void print_usage(FILE *to)
 	fputs("usage: culvert COMMAND [ARGUMENT...]\n\n", to);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(to, "  %-7s  %s\n", commands[i].name, commands[i].help);
-	fputs("\nculvert COMMAND --help tells more. Manual pages: culvert(8), culvert.conf(5).\n",
+	fputs("  help     say more about a command, as culvert COMMAND --help does\n"
+	      "\n"
+	      "  -h, --help     show this\n"
+	      "  -V, --version  show the version\n"
+	      "\n"
+	      "Manual pages: culvert(8), culvert.conf(5).\n",
 		to);
 }
 
