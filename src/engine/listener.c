@@ -49,6 +49,16 @@ static int clear_way(const struct sockaddr_un *address)
 	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+int listener_remove_stale(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	return clear_way(&address);
+}
+
 static int make_directory(void)
 {
 	const mode_t mask = umask(022);

@@ -22,4 +22,8 @@ int listener_open_path(const char *path, mode_t mode, int *fd);
 
 void listener_remove(const char *device);
 
+/* Removes the socket that a dead process left at a path. 0, also if there is none; -EADDRINUSE:
+ * somebody answers there; -EEXIST: it is no socket; other -errno. */
+int listener_remove_stale(const char *path);
+
 #endif

@@ -20,6 +20,7 @@
 #include "host/dns_step.h"
 #include "host/hooks.h"
 #include "host/host_id.h"
+#include "host/leftover.h"
 #include "host/monitor_state.h"
 #include "host/save.h"
 
@@ -29,6 +30,22 @@ enum {
 	PREDECESSOR_GRACE = 3000, /* for what is left of a tunnel that was killed */
 	PREDECESSOR_POLL = 50,
 };
+
+/* Before a socket is made: what the state file says of it, for the case that we are killed. */
+static int note_socket(struct monitor *monitor, const char *path)
+{
+	int error = undo_add(monitor->routing.state_path, LEFTOVER_SOCKET, path);
+
+	if (error)
+		monitor_error(monitor, "cannot write %s: %s", monitor->routing.state_path,
+			strerror(-error));
+	return error;
+}
+
+static void forget_socket(struct monitor *monitor, const char *path)
+{
+	undo_remove(monitor->routing.state_path, LEFTOVER_SOCKET, path);
+}
 
 /* The device's name and the socket for `wg`. */
 static int claim_names(struct monitor *monitor)
@@ -57,8 +74,13 @@ static int claim_names_patiently(struct monitor *monitor)
 static int up_sockets(struct monitor *monitor)
 {
 	const char *device = monitor->config->device;
+	char path[LISTENER_PATH_SIZE];
 	int error = control_open(monitor);
 
+	if (!error)
+		error = listener_path(path, device);
+	if (!error)
+		error = note_socket(monitor, path);
 	if (error)
 		return error;
 	error = claim_names_patiently(monitor);
@@ -78,11 +100,15 @@ static int up_sockets(struct monitor *monitor)
 
 static void down_sockets(struct monitor *monitor)
 {
+	char path[LISTENER_PATH_SIZE];
+
 	if (monitor->wg_listener >= 0)
 		close(monitor->wg_listener);
 	monitor->wg_listener = -1;
 	if (monitor->wg_listener_made)
 		listener_remove(monitor->config->device);
+	if (!listener_path(path, monitor->config->device))
+		forget_socket(monitor, path);
 	control_close(monitor);
 }
 
@@ -199,6 +225,11 @@ static int up_metrics(struct monitor *monitor)
 
 	if (!config->metrics)
 		return 0;
+	if (metrics_socket(config->metrics)) {
+		error = note_socket(monitor, metrics_socket(config->metrics));
+		if (error)
+			return error;
+	}
 	error = metrics_listen(metrics, config->metrics);
 	if (error) {
 		monitor_error(monitor, "Metrics = %s: cannot listen there: %s%s", config->metrics,
@@ -213,10 +244,14 @@ static int up_metrics(struct monitor *monitor)
 
 static void down_metrics(struct monitor *monitor)
 {
+	const char *metrics = monitor->config->metrics;
+
 	metrics_end(&monitor->metrics);
 	while (monitor->metrics.pid)
 		monitor_pump(monitor, monitor_now() + 100);
-	metrics_close(&monitor->metrics, monitor->config->metrics);
+	metrics_close(&monitor->metrics, metrics);
+	if (metrics && metrics_socket(metrics))
+		forget_socket(monitor, metrics_socket(metrics));
 }
 
 static int up_engine(struct monitor *monitor)
@@ -467,6 +502,7 @@ static const struct step {
 	int (*up)(struct monitor *monitor);    /* NULL: there is only something to undo */
 	void (*down)(struct monitor *monitor); /* NULL: another step's undo does it */
 } steps[] = {
+	{ routing_clean, NULL },
 	{ up_sockets, down_sockets },
 	{ dns_step_clean, NULL },
 	{ NULL, down_post_down },

@@ -231,10 +231,13 @@ static enum dns_backend record_read(
 
 static void record_remove(const struct dns_places *places, const char *name)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], fresh[PATH_MAX + 4];
 
-	if (record_path(path, places, name))
-		unlink(path);
+	if (!record_path(path, places, name))
+		return;
+	unlink(path);
+	snprintf(fresh, sizeof(fresh), "%s.new", path); /* of a process that was killed */
+	unlink(fresh);
 }
 
 /* Debian's resolvconf ranks records by their names. As wg-quick does, take the first prefix in its

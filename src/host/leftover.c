@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "engine/listener.h"
 #include "engine/log.h"
 #include "host/dns.h"
 #include "host/lock.h"
@@ -16,6 +18,22 @@
 #include "host/sysctl.h"
 #include "host/undo.h"
 
+/* Of a tunnel that was killed a moment ago the engine is about to notice. */
+enum { SOCKET_TRIES = 50 };
+
+/* One at which somebody answers is another one's by now. */
+static int remove_socket(const char *state_path, const char *path)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	int tries = SOCKET_TRIES, error;
+
+	while ((error = listener_remove_stale(path)) == -EADDRINUSE && --tries)
+		nanosleep(&pause, NULL);
+	if (error && error != -EADDRINUSE && error != -EEXIST)
+		return error;
+	return undo_remove(state_path, LEFTOVER_SOCKET, path);
+}
+
 /* How a line of each kind is undone, and removed from the file; rules and blocked routes are a
  * matter of policy_apply. 0 or -errno. */
 static const struct kind {
@@ -23,6 +41,7 @@ static const struct kind {
 	int (*undo)(const char *state_path, const char *value);
 } kinds[] = {
 	{ SYSCTL_WHAT, sysctl_put_back },
+	{ LEFTOVER_SOCKET, remove_socket },
 };
 
 struct undoing {
@@ -84,8 +103,10 @@ int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_swi
 {
 	struct undoing undoing = { .state_path = state_path, .told = told };
 	struct undo_lines lines;
-	int error = undo_read(state_path, &lines), opened = 0;
+	int error, opened = 0;
 
+	undo_clean(state_path);
+	error = undo_read(state_path, &lines);
 	if (error)
 		return error;
 	error = undo_walk(state_path, undo_line, &undoing);

@@ -8,6 +8,9 @@
 #include "host/config.h"
 #include "host/netlink.h"
 
+/* What the state file calls a socket, by its path. The line goes when the socket does. */
+#define LEFTOVER_SOCKET "socket"
+
 /*
  * Undoes all that the state file says, the last change first; with keep_switch, a kill switch (and
  * the rules that come with it) is left closed. Only with the tunnel's lock. Each line that was

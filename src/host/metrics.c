@@ -27,8 +27,7 @@ enum {
 	DESCRIPTORS_MAX = 64,
 };
 
-/* The socket's path, NULL: it is a port. */
-static const char *socket_path(const char *where)
+const char *metrics_socket(const char *where)
 {
 	return strncmp(where, "unix:", 5) ? NULL : where + 5;
 }
@@ -58,7 +57,7 @@ static int listen_port(const char *where, int *fd)
 
 int metrics_listen(struct metrics *metrics, const char *where)
 {
-	const char *path = socket_path(where);
+	const char *path = metrics_socket(where);
 
 	return path ? listener_open_path(path, SOCKET_MODE, &metrics->listener)
 		    : listen_port(where, &metrics->listener);
@@ -140,8 +139,8 @@ void metrics_close(struct metrics *metrics, const char *where)
 
 	close_end(&metrics->listener);
 	close_end(&metrics->engine_end);
-	if (listened && where && socket_path(where))
-		unlink(socket_path(where));
+	if (listened && where && metrics_socket(where))
+		unlink(metrics_socket(where));
 	if (metrics->facts)
 		munmap(metrics->facts, sizeof(*metrics->facts));
 	metrics->facts = NULL;

@@ -27,6 +27,9 @@ struct metrics {
 	struct metrics_facts *facts; /* NULL: no metrics */
 };
 
+/* The path of the socket that Metrics = names; NULL: it is a port. */
+const char *metrics_socket(const char *where);
+
 /* Opens the socket that Metrics = names. 0; -EADDRINUSE; -EEXIST: there is a file that is no
  * socket; other -errno. */
 int metrics_listen(struct metrics *metrics, const char *where);

@@ -170,15 +170,24 @@ static void prepare_ipv4(struct monitor *monitor)
 	warn_of_filters(monitor);
 }
 
-int routing_up_switch(struct monitor *monitor)
+int routing_clean(struct monitor *monitor)
 {
 	struct routing *routing = &monitor->routing;
 	int error = undo_path(routing->state_path, monitor->config->name);
 
 	if (!error)
 		error = leftover_undo(monitor->netlink, routing->state_path, true, NULL);
-	if (!error)
-		error = routing_plan(monitor, monitor->config, &routing->policy);
+	if (error)
+		monitor_error(monitor, "cannot put back what a former start has left: %s",
+			strerror(-error));
+	return error;
+}
+
+int routing_up_switch(struct monitor *monitor)
+{
+	struct routing *routing = &monitor->routing;
+	int error = routing_plan(monitor, monitor->config, &routing->policy);
+
 	if (error) {
 		monitor_error(monitor, "cannot prepare the routing: %s", strerror(-error));
 		return error;

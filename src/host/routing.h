@@ -25,7 +25,9 @@ struct routing {
 	uint64_t paused_until; /* milliseconds; 0: not paused */
 };
 
-/* Steps of host/bringup.c. */
+/* Steps of host/bringup.c. Before any of them comes routing_clean, for what is left of a tunnel
+ * that was killed. */
+int routing_clean(struct monitor *monitor);
 int routing_up_switch(struct monitor *monitor);
 void routing_down_switch(struct monitor *monitor);
 int routing_up_rules(struct monitor *monitor);

@@ -96,14 +96,29 @@ static int write_lines(const char *path, const struct undo_lines *lines)
 	return error;
 }
 
+enum { BESIDE_SIZE = UNDO_PATH_SIZE + 8 };
+
+static void make_beside(char beside[BESIDE_SIZE], const char *path)
+{
+	snprintf(beside, BESIDE_SIZE, "%s.new", path);
+}
+
+void undo_clean(const char *path)
+{
+	char beside[BESIDE_SIZE];
+
+	make_beside(beside, path);
+	unlink(beside);
+}
+
 int undo_write(const char *path, const struct undo_lines *lines)
 {
-	char beside[UNDO_PATH_SIZE + 8];
+	char beside[BESIDE_SIZE];
 	int error;
 
 	if (!lines->count)
 		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-	snprintf(beside, sizeof(beside), "%s.new", path);
+	make_beside(beside, path);
 	error = write_lines(beside, lines);
 	if (!error && rename(beside, path) < 0)
 		error = -errno;

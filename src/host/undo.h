@@ -37,6 +37,8 @@ int undo_walk(const char *path, int (*each)(void *context, const char *what, con
 /* For many lines at once. What undo_read gives is the caller's; no file is no lines. */
 int undo_read(const char *path, struct undo_lines *lines);
 int undo_write(const char *path, const struct undo_lines *lines);
+/* Removes what a write that was killed has left beside the file. */
+void undo_clean(const char *path);
 void undo_free(struct undo_lines *lines);
 
 /* A copy of a line at the end; 0 or -ENOMEM. */
