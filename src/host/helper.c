@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -50,8 +51,18 @@ static int input_open(const char *input)
 	return error;
 }
 
+/* Whoever puts back what was done after we were killed must have the last word: a program that went
+ * on would do it again. */
+static void end_with(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+}
+
 int helper_start(const char *const *arguments, const char *input, pid_t *pid)
 {
+	const pid_t self = getpid();
 	int fd = input_open(input);
 	char **environment;
 	pid_t child;
@@ -60,6 +71,7 @@ int helper_start(const char *const *arguments, const char *input, pid_t *pid)
 		return fd;
 	child = child_fork(&fd, 1);
 	if (!child) {
+		end_with(self);
 		umask(022); /* what it writes about the host is for all to read */
 		environment = hooks_environment();
 		if (environment && dup2(fd, STDIN_FILENO) == STDIN_FILENO)

@@ -13,7 +13,7 @@ bool helper_find(const char *name, char path[PATH_MAX]);
 /*
  * Starts a program with arguments, of which the first is its path and after the last comes NULL. It
  * reads the input, has a process group of its own, with the number *pid, and a hook's environment
- * (host/hooks.h); its umask is 022, whatever ours is. 0 or -errno.
+ * (host/hooks.h); its umask is 022, whatever ours is. It is killed when we are. 0 or -errno.
  */
 int helper_start(const char *const *arguments, const char *input, pid_t *pid);
 
