@@ -12,6 +12,7 @@ own_names b
 write_shared 4
 sed -i "s/^Endpoint.*/Endpoint = b.example.net:$port/" "$(conf a)"
 sed -i "/^Endpoint/d" "$(conf b)"
+before=$(host_state a)
 begin=$(now_ms)
 start_both
 expect_at_most "ms to start without a name server" 5000 $(($(now_ms) - begin))
@@ -28,4 +29,5 @@ wait_for 25 "the endpoint is found" endpoint_found
 pings a "${inside4[b]}"
 pings b "${inside4[a]}"
 stop_both
+expect_host_state a "$before" "after a name that could not be looked up"
 pass

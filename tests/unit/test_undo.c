@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/listener.h"
 #include "host/leftover.h"
 #include "host/undo.h"
 
@@ -177,6 +178,49 @@ static void test_what_cannot_be_undone_is_not_told(void **state)
 	assert_int_equal(undo_remove(path, "block", "198.51.100.0/24 table 7777"), 0);
 }
 
+/* What a write that was killed had begun goes with the rest, and nothing else does. */
+static void test_left_beside(void **state)
+{
+	char beside[UNDO_PATH_SIZE + 8];
+
+	(void)state;
+	snprintf(beside, sizeof(beside), "%s.new", path);
+	assert_int_equal(undo_add(path, "later", "kept"), 0);
+	fclose(fopen(beside, "w"));
+	assert_int_equal(leftover_undo(NULL, path, true, NULL), 0);
+	assert_int_equal(access(beside, F_OK), -1);
+	assert_file("later kept\n");
+	unlink(path);
+}
+
+/* A socket goes if nobody answers there; one that answers, and what is no socket, is another's. */
+static void test_sockets(void **state)
+{
+	char dead[UNDO_PATH_SIZE], alive[UNDO_PATH_SIZE], file[UNDO_PATH_SIZE];
+	int fd;
+
+	(void)state;
+	snprintf(dead, sizeof(dead), "%s/dead.sock", directory);
+	snprintf(alive, sizeof(alive), "%s/alive.sock", directory);
+	snprintf(file, sizeof(file), "%s/file", directory);
+	assert_int_equal(listener_open_path(dead, 0600, &fd), 0);
+	close(fd);
+	assert_int_equal(listener_open_path(alive, 0600, &fd), 0);
+	fclose(fopen(file, "w"));
+	assert_int_equal(undo_add(path, LEFTOVER_SOCKET, dead), 0);
+	assert_int_equal(undo_add(path, LEFTOVER_SOCKET, alive), 0);
+	assert_int_equal(undo_add(path, LEFTOVER_SOCKET, file), 0);
+	assert_int_equal(undo_add(path, LEFTOVER_SOCKET, "/nowhere/at/all.sock"), 0);
+	assert_int_equal(leftover_undo(NULL, path, true, NULL), 0);
+	assert_file("");
+	assert_int_equal(access(dead, F_OK), -1);
+	assert_int_equal(access(alive, F_OK), 0);
+	assert_int_equal(access(file, F_OK), 0);
+	close(fd);
+	unlink(alive);
+	unlink(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +229,8 @@ int main(void)
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_what_cannot_be_undone_is_not_told),
+		cmocka_unit_test(test_left_beside),
+		cmocka_unit_test(test_sockets),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, remove_place);

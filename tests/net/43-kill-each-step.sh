@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# kill -9 of the monitor, the engine, both, after each single thing that a start and a stop do to the host, for a tunnel with
+# everything on: 'culvert down' or the next start and stop leave the host as it was. kill-steps.sh does it.
+# shellcheck disable=SC2016 # another shell expands it
+. "$(dirname "$0")/lib.sh"
+need_culvert
+command -v strace >/dev/null || skip "strace is not installed"
+strace -qq -o /dev/null true 2>/dev/null || skip "processes cannot be traced here"
+
+name=$(dev a) hook_ip=$(command -v ip)
+
+# A place with an /etc, a /run and a network of its own, and a tunnel's file in it.
+make_place() { # PLACE
+	local dir=$tmp/$1
+	mkdir -p "$dir/etc/culvert" "$dir/run/culvert" "$dir/run/wireguard" "$dir/run/resolvers" "$dir/bin"
+	cp /etc/passwd /etc/group /etc/nsswitch.conf "$dir/etc"
+	printf '127.0.0.1 localhost\n192.0.2.3 c.example\n' >"$dir/etc/hosts"
+	printf 'nameserver 192.0.2.53\n' >"$dir/etc/resolv.conf"
+	(umask 077; cat >"$dir/etc/culvert/$name.conf") <<-CONF
+		[Interface]
+		PrivateKey = $(cat "$tmp/a.key")
+		Address = 10.9.0.1/24, fd09::1/64
+		ListenPort = $port
+		FwMark = 0x77
+		DNS = 10.9.0.2, corp.example
+		KillSwitch = yes
+		Metrics = unix:/run/metrics.sock
+		SaveConfig = true
+		PreUp = :
+		PostUp = $hook_ip route add 10.77.0.0/16 dev %i
+		PreDown = $hook_ip route del 10.77.0.0/16 dev %i
+		PostDown = :
+		[Peer]
+		PublicKey = $(public b)
+		AllowedIPs = 0.0.0.0/0, ::/0
+		Endpoint = 192.0.2.2:$port
+		[Peer]
+		PublicKey = $(public c)
+		AllowedIPs = 10.80.0.0/24
+		Endpoint = c.example:$port
+	CONF
+	add_ns "$1"
+	# The cable's far end: what matters is the host.
+	must ip -n "$prefix-$1" link add name wan type veth peer name far
+	must ip -n "$prefix-$1" link set far up
+	must ip -n "$prefix-$1" link set wan up
+	address "$1" wan 192.0.2.1/24 2001:db8::1/64
+	must ip -n "$prefix-$1" route add default via 192.0.2.254
+	must ip -n "$prefix-$1" -6 route add default via 2001:db8::fe
+}
+
+# A resolvconf that takes its time, and keeps what it was given.
+add_resolvconf() { # PLACE
+	cat >"$tmp/$1/bin/resolvconf" <<-'SH'
+		#!/bin/sh
+		PATH=/usr/bin:/bin
+		case $1 in
+		-a) sleep 0.1; cat >"/run/resolvers/$2" ;;
+		-d) rm -f "/run/resolvers/$2" ;;
+		esac
+	SH
+	chmod 755 "$tmp/$1/bin/resolvconf"
+}
+
+begin() { # PLACE FIRST STEP VICTIM/REMEDY[,VICTIM/REMEDY...]...
+	local place=$1
+	shift
+	background_in "$place" "$place" /bin/bash -c 'mount --bind "$1/etc" /etc && mount --rbind "$1/run" /run && shift && exec "$@"' \
+		sh "$tmp/$place" "$top/tests/net/kill-steps.sh" "$build/culvert" "$name" "$tmp/$place" "$@"
+}
+
+finish_place() { # PLACE: all is well, and there was something to see
+	local points changed looked kills status
+	wait "${pid_of[$1]}"
+	status=$?
+	unset "pid_of[$1]"
+	read -r points kills looked changed _ < <(sed -n 's/[a-z]*=//g; $p' "$tmp/$1.log")
+	step "$1: $(tail -n 1 "$tmp/$1.log")"
+	[ "$status" = 0 ] || fail "$1: the host is not always as it was"
+	expect_at_least "$1: things that a start and a stop do to the host" 60 "$points"
+	expect_at_least "$1: kills" $((places[$1] * points * 9 / 10)) "$kills"
+	expect_at_least "$1: places where something is to be put back" $((looked * 2 / 3)) "$changed"
+}
+
+make_keys a b c
+# How many kills there are for each point, in hundredths.
+declare -A places=([files1]=2 [files2]=2 [resolvconf]=2)
+for place in "${!places[@]}"; do
+	make_place "$place"
+done
+add_resolvconf resolvconf
+# shellcheck disable=SC2054 # lists on purpose
+all=(both/down both/start monitor/down,monitor/start engine/start,engine/down)
+begin files1 0 2 "${all[@]}"
+begin files2 1 2 "${all[@]}"
+begin resolvconf 0 1 monitor/down engine/down,both/start
+for place in files1 files2 resolvconf; do
+	finish_place "$place"
+done
+pass
