@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
-# For 43-kill-each-step.sh, which runs this in a network and mount namespace with an /etc and a /run of its own: a tunnel is
+# For 53-kill-each-step.sh, which runs this in a network and mount namespace with an /etc and a /run of its own: a tunnel is
 # killed after one of its system calls, then after the next one ...
 #
 # usage: kill-steps.sh CULVERT NAME DIRECTORY FIRST STEP VICTIM/REMEDY[,VICTIM/REMEDY...]...
