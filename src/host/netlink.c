@@ -202,6 +202,11 @@ int netlink_address_delete(
 	return address_request(netlink, RTM_DELADDR, 0, interface, address);
 }
 
+/* Of rules and blocked routes, which have to hold when nobody is there to put them back: a kill
+ * switch without its tunnel. systemd-networkd removes what others made whenever it sets a link up
+ * anew, except with this protocol (networkd.conf(5), ManageForeignRoutingPolicyRules). */
+enum { LASTING_PROTOCOL = RTPROT_KERNEL };
+
 /* Through the interface; with none, packets to there are refused, unless another route leads there.
  */
 static int route_request(struct netlink *netlink, uint16_t type, uint16_t flags, unsigned interface,
@@ -213,7 +218,7 @@ static int route_request(struct netlink *netlink, uint16_t type, uint16_t flags,
 
 	route->rtm_family = (uint8_t)prefix.family;
 	route->rtm_dst_len = (uint8_t)prefix.length;
-	route->rtm_protocol = adds ? RTPROT_BOOT : RTPROT_UNSPEC;
+	route->rtm_protocol = !adds ? RTPROT_UNSPEC : interface ? RTPROT_BOOT : LASTING_PROTOCOL;
 	/* To delete, "nowhere" means whichever. */
 	route->rtm_scope = !adds ? RT_SCOPE_NOWHERE : on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	route->rtm_type = interface ? RTN_UNICAST : RTN_UNREACHABLE;
@@ -267,6 +272,8 @@ static int rule_request(
 	mnl_attr_put_u32(&request.header, FRA_TABLE, rule->table);
 	if (rule->skip_default)
 		mnl_attr_put_u32(&request.header, FRA_SUPPRESS_PREFIXLEN, 0);
+	if (type == RTM_NEWRULE)
+		mnl_attr_put_u8(&request.header, FRA_PROTOCOL, LASTING_PROTOCOL);
 	return request_run(netlink, &request, NULL, NULL);
 }
 

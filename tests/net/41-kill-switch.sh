@@ -77,6 +77,13 @@ write_a "0.0.0.0/0, ::/0"
 # With no more than the unit for it has.
 must ns a setpriv --no-new-privs --bounding-set -all,+net_admin,+dac_read_search --inh-caps -all "$build/culvert" block "$(conf a)"
 expect_closed "by culvert block"
+# With this protocol systemd-networkd lets them be.
+for what in "rule list priority 31820" "rule list priority 31821" "route show table all type unreachable"; do
+	for family in 4 6; do
+		# shellcheck disable=SC2086 # words on purpose
+		expect_match "IPv$family: $what" "proto kernel" "$(ip -n "$prefix-a" -d -"$family" $what)"
+	done
+done
 pings a "${outside4[m_a]}"
 pings a "${outside6[m_a]}"
 sleep 0.2 # what had been sent before has left

@@ -31,6 +31,7 @@ cleanup() {
 	local name pid
 	trap - EXIT INT TERM HUP
 	exec 2>/dev/null # the shell's notices about what is killed here
+	[ -z "$also_clean" ] || "$also_clean"
 	for name in "${!pid_of[@]}"; do
 		kill -9 -- "-${pid_of[$name]}" 2>/dev/null
 	done
@@ -600,6 +601,7 @@ expect_host_state() {
 
 [ "$(id -u)" = 0 ] || skip "needs root"
 made_etc_netns=
+also_clean= # a function to be called first of all at the end
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 ip netns add "$prefix-try" 2>/dev/null || skip "cannot make network namespaces here"
