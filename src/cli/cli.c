@@ -72,17 +72,29 @@ int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path)
 	return 0;
 }
 
-struct config *cli_load(const char *name_or_path)
+static struct config *load(const char *name_or_path,
+	int (*loader)(const char *name_or_path, struct config **config,
+		struct config_problems *problems))
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
-	const int error = config_load(name_or_path, &config, &problems);
+	const int error = loader(name_or_path, &config, &problems);
 
 	config_problems_print(&problems, stderr);
 	config_problems_free(&problems);
 	if (error == -ENOMEM)
 		fprintf(stderr, "culvert: %s: %s\n", name_or_path, strerror(ENOMEM));
 	return error ? NULL : config;
+}
+
+struct config *cli_load(const char *name_or_path)
+{
+	return load(name_or_path, config_load);
+}
+
+struct config *cli_load_without_key_files(const char *name_or_path)
+{
+	return load(name_or_path, config_load_without_key_files);
 }
 
 int cli_unreachable(const char *name, int error)

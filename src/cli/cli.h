@@ -48,6 +48,8 @@ int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path);
 /* Reads a tunnel's file and says what is wrong with it. The caller frees it; NULL: it has errors.
  */
 struct config *cli_load(const char *name_or_path);
+/* The same, and the files of keys need not be there: config_load_without_key_files. */
+struct config *cli_load_without_key_files(const char *name_or_path);
 
 /* Says that a tunnel cannot be asked: it does not run, or we may not. Returns CLI_DOWN or
  * CLI_FAILED. */
