@@ -18,7 +18,8 @@
 
 enum {
 	REQUEST_MAX = 64,
-	CLIENT_TIMEOUT = 5000, /* milliseconds for a client to ask, and to take what it asked for */
+	CLIENT_TIMEOUT = 5000, /* milliseconds for a client to ask, and to take what it asked for;
+				  and from one sign of life to the next for one that waits */
 };
 
 static int control_address(const struct monitor *monitor, struct sockaddr_un *address)
@@ -76,6 +77,18 @@ void control_client_drop(struct monitor_client *client)
 	text_free(&client->in);
 	text_free(&client->out);
 	*client = (struct monitor_client){ .fd = -1 };
+}
+
+void control_client_overdue(struct monitor_client *client)
+{
+	static const char sign[] = "waiting=reload\n";
+
+	if (client->state == CLIENT_WAITING || client->state == CLIENT_RELOADING) {
+		(void)send(client->fd, sign, sizeof(sign) - 1, MSG_NOSIGNAL);
+		client->deadline = monitor_now() + CLIENT_TIMEOUT;
+	} else {
+		control_client_drop(client);
+	}
 }
 
 void control_on_connect(struct monitor *monitor)
@@ -320,10 +333,12 @@ static bool reload_for_all(struct monitor *monitor)
 	if (!anybody)
 		return false;
 	service_reloading(monitor);
+	monitor->reloading = true;
 	if (reload_run(monitor, &answer))
 		text_add(&answer, "result=ok\n");
 	else
 		text_add(&answer, "result=failed\n");
+	monitor->reloading = false;
 	service_ready(monitor);
 	answer_all(monitor, CLIENT_RELOADING, &answer);
 	text_free(&answer);

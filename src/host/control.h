@@ -11,7 +11,8 @@
  * dns_backend (host/dns.h; not told: it is not set), dns_server and dns_domain (any number) and
  * dns_error; then for each peer of the file peer (its public key, base64) and, with an endpoint in
  * the file, endpoint_name (HOST:PORT), resolved (true or false) and resolve_error. What is empty is
- * not told. reload: problem (any number), warning (any number), result (ok or failed). pause:
+ * not told. reload: waiting (again and again until it is done, for which a resolver's helpers may
+ * take their time), problem (any number), warning (any number), result (ok or failed). pause:
  * problem, result.
  */
 #ifndef HOST_CONTROL_H
@@ -21,16 +22,15 @@
 
 enum {
 	CONTROL_ANSWER_MAX = 64 << 20,
-	CONTROL_PAUSE_MAX = 86400,   /* seconds */
-	CONTROL_TIMEOUT = 5,         /* seconds for an answer to status */
-	CONTROL_RELOAD_TIMEOUT = 60, /* and to reload, where the engine is asked and names of hosts
-					are not, and to pause: both may set DNS */
+	CONTROL_PAUSE_MAX = 86400, /* seconds */
+	CONTROL_TIMEOUT = 5,       /* seconds for an answer to status */
+	CONTROL_RELOAD_TIMEOUT = 60, /* and of silence in one to reload or to pause */
 };
 
 /*
  * Connects to a socket, writes the request and reads until the other end closes or, with end given,
  * until the answer ends with that. 0 and *answer, the caller's; or -errno (-ENOENT, -ECONNREFUSED:
- * nobody is there; -EACCES: not root; -ETIMEDOUT).
+ * nobody is there; -EACCES: not root; -ETIMEDOUT: nothing came for that long).
  */
 int control_ask(const char *path, const char *request, const char *end, int timeout_seconds,
 	struct text *answer);

@@ -208,19 +208,16 @@ static void dispatch(struct monitor *monitor, const struct poll_set *set, nfds_t
 	}
 }
 
-static uint64_t drop_slow_clients(struct monitor *monitor)
+static uint64_t attend_slow_clients(struct monitor *monitor)
 {
 	uint64_t now = monitor_now(), next = MONITOR_NEVER;
 
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		struct monitor_client *client = &monitor->clients[i];
 
-		if (client->fd < 0 ||
-			(client->state != CLIENT_ASKING && client->state != CLIENT_ANSWERING))
-			continue;
-		if (client->deadline <= now)
-			control_client_drop(client);
-		else if (client->deadline < next)
+		if (client->fd >= 0 && client->deadline <= now)
+			control_client_overdue(client);
+		if (client->fd >= 0 && client->deadline < next)
 			next = client->deadline;
 	}
 	return next;
@@ -228,12 +225,15 @@ static uint64_t drop_slow_clients(struct monitor *monitor)
 
 void monitor_pump(struct monitor *monitor, uint64_t until)
 {
-	uint64_t client_deadline = drop_slow_clients(monitor), now = monitor_now();
+	const uint64_t client_deadline = attend_slow_clients(monitor);
+	const uint64_t breath = service_breathe(monitor), now = monitor_now();
 	struct poll_set set;
 	int timeout = -1;
 
 	if (client_deadline < until)
 		until = client_deadline;
+	if (breath < until)
+		until = breath;
 	if (until != MONITOR_NEVER)
 		timeout = until <= now ? 0 : until - now < 60000 ? (int)(until - now) : 60000;
 	watch_all(monitor, &set);

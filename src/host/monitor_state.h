@@ -102,7 +102,8 @@ struct monitor {
 	int listener; /* our control socket */
 	struct monitor_client clients[MONITOR_CLIENTS_MAX];
 	unsigned stop_signals; /* how often we were told to stop */
-	bool reload;
+	bool reload;    /* somebody asked for one */
+	bool reloading; /* it is being done */
 
 	struct netlink *netlink;
 	unsigned interface;
@@ -216,6 +217,8 @@ void control_on_connect(struct monitor *monitor);
 void control_on_readable(struct monitor *monitor, struct monitor_client *client);
 void control_on_writable(struct monitor_client *client);
 void control_client_drop(struct monitor_client *client);
+/* Its deadline is over: one that waits for us hears that we are still at it. */
+void control_client_overdue(struct monitor_client *client);
 /* Pauses, and reads the file again, for whoever asked, if anybody did. */
 void control_work(struct monitor *monitor);
 
@@ -227,6 +230,9 @@ void service_stopping(struct monitor *monitor);
 void service_status(struct monitor *monitor); /* if it is another than before */
 void service_work(struct monitor *monitor);   /* what is due */
 uint64_t service_due(const struct monitor *monitor);
+/* In a reload, which waits for others and so for no more than they are given: says that we are
+ * alive, if that is due. When it is due next. */
+uint64_t service_breathe(struct monitor *monitor);
 
 /* reload.c. Problems go to *answer as lines "problem=..."; returns whether all is as the file says
  * now. */

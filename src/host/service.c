@@ -62,6 +62,11 @@ void service_stopping(struct monitor *monitor)
 	service_status(monitor);
 }
 
+static void plan_watchdog(struct monitor *monitor)
+{
+	monitor->watchdog_due = monitor_now() + monitor->notify.watchdog / WATCHDOG_SHARE;
+}
+
 /* That the engine answers is shown by asking it. */
 static void feed_watchdog(struct monitor *monitor)
 {
@@ -73,7 +78,7 @@ static void feed_watchdog(struct monitor *monitor)
 		notify_send(&monitor->notify, "WATCHDOG=1");
 	else if (error != -EINTR)
 		monitor_error(monitor, "the engine does not answer: %s", strerror(-error));
-	monitor->watchdog_due = monitor_now() + monitor->notify.watchdog / WATCHDOG_SHARE;
+	plan_watchdog(monitor);
 }
 
 void service_work(struct monitor *monitor)
@@ -81,6 +86,17 @@ void service_work(struct monitor *monitor)
 	service_status(monitor);
 	if (service_due(monitor) <= monitor_now())
 		feed_watchdog(monitor);
+}
+
+uint64_t service_breathe(struct monitor *monitor)
+{
+	if (!monitor->reloading || service_due(monitor) == MONITOR_NEVER)
+		return MONITOR_NEVER;
+	if (service_due(monitor) <= monitor_now()) {
+		notify_send(&monitor->notify, "WATCHDOG=1");
+		plan_watchdog(monitor);
+	}
+	return service_due(monitor);
 }
 
 uint64_t service_due(const struct monitor *monitor)
