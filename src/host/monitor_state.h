@@ -27,6 +27,7 @@
 #include "host/names.h"
 #include "host/netlink.h"
 #include "host/notify.h"
+#include "host/peer_state.h"
 #include "host/resolve.h"
 #include "host/routing.h"
 #include "host/text.h"
@@ -35,7 +36,7 @@ enum {
 	MONITOR_CLIENTS_MAX = 8,
 	MONITOR_LOOKUPS_AT_ONCE = 8,
 	MONITOR_TEXT_SIZE = 256,
-	SERVICE_STATUS_SIZE = 2 * MONITOR_TEXT_SIZE,
+	SERVICE_STATUS_SIZE = 2 * MONITOR_TEXT_SIZE + PEER_SUMMARY_SIZE,
 };
 
 #define MONITOR_NEVER UINT64_MAX
@@ -139,6 +140,8 @@ struct monitor {
 
 	struct notify notify;
 	uint64_t watchdog_due;                    /* milliseconds */
+	uint64_t peers_due;                       /* milliseconds, of the next look at them */
+	char service_peers[PEER_SUMMARY_SIZE];    /* how they did at the last; empty: not known */
 	char service_status[SERVICE_STATUS_SIZE]; /* as it was told last */
 	struct routing routing;
 	struct text resolv_conf; /* as it was before we came */

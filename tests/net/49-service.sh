@@ -2,21 +2,8 @@
 # SPDX-License-Identifier: ISC
 # As a service: ready when routes are there, the status line, reload, the watchdog, and none of it for hooks.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/manager.sh"
 need_culvert
-
-told() { grep -aqE -- "$1" "$tmp/manager"; }
-# Each datagram as a line; the lines within one are joined by a space.
-start_manager() {
-	background manager python3 -u -c '
-import socket, sys
-manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-manager.bind(sys.argv[1])
-with open(sys.argv[2], "a") as out:
-    while True:
-        print(manager.recv(4096).decode().replace("\n", " "), file=out, flush=True)
-' "$tmp/notify" "$tmp/manager"
-	wait_for 10 "the manager listens" test -S "$tmp/notify"
-}
 
 # With systemd's variables in the environment; the watchdog's interval is 3 s.
 start_service() { # NS
