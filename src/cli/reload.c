@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "host/control.h"
-#include "host/monitor.h"
+#include "host/place.h"
 
 static const char usage[] =
 	"usage: culvert reload NAME\n"
@@ -39,7 +39,7 @@ static bool show_answer(char *answer)
 int cli_reload(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	char name[CLI_NAME_SIZE], path[sizeof(MONITOR_RUN_DIRECTORY) + CLI_NAME_SIZE + 8];
+	char name[CLI_NAME_SIZE], path[PLACE_PATH_SIZE];
 	struct text answer;
 	int status, error;
 	bool good;
@@ -48,8 +48,9 @@ int cli_reload(int argc, char **argv)
 		return status;
 	if (argc - optind != 1 || cli_tunnel_name(name, argv[optind]))
 		return cli_usage_error(argv[0], "name one tunnel");
-	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
-	error = control_ask(path, "reload\n", "\n\n", CONTROL_RELOAD_TIMEOUT, &answer);
+	error = place_find_socket(path, name);
+	if (!error)
+		error = control_ask(path, "reload\n", "\n\n", CONTROL_RELOAD_TIMEOUT, &answer);
 	if (error)
 		return cli_unreachable(name, error);
 	good = answer.bytes && show_answer(answer.bytes);

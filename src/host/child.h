@@ -15,9 +15,6 @@
  */
 pid_t child_fork(const int *keep, size_t keep_count);
 
-/* Becomes an unprivileged user for good, supplementary groups dropped. 0 or -errno. */
-int child_drop_user(uid_t uid, gid_t gid);
-
 /* Who runs what needs no privilege: the given user, or without one `culvert` if there is such a
  * user, else `nobody`. 0 and *uid, *gid, *chosen (static storage or the argument); -ENOENT: no such
  * user. */

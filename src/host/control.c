@@ -15,6 +15,7 @@
 #include "host/dns_step.h"
 #include "host/monitor.h"
 #include "host/monitor_state.h"
+#include "host/place.h"
 
 enum {
 	REQUEST_MAX = 64,
@@ -24,12 +25,14 @@ enum {
 
 static int control_address(const struct monitor *monitor, struct sockaddr_un *address)
 {
-	int len;
+	char path[PLACE_PATH_SIZE];
+	const int error = place_path(path, monitor->config->name, "sock");
 
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	len = snprintf(address->sun_path, sizeof(address->sun_path),
-		MONITOR_RUN_DIRECTORY "/%s.sock", monitor->config->name);
-	return len < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
+	if (error || strlen(path) >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address->sun_path, path);
+	return 0;
 }
 
 int control_open(struct monitor *monitor)
@@ -51,7 +54,7 @@ int control_open(struct monitor *monitor)
 	umask(mask);
 out:
 	if (error)
-		monitor_error(monitor, "cannot listen on " MONITOR_RUN_DIRECTORY "/%s.sock: %s",
+		monitor_error(monitor, "cannot listen on %s/%s.sock: %s", place_directory(),
 			monitor->config->name, strerror(-error));
 	return error;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asking a running tunnel's monitor, at MONITOR_RUN_DIRECTORY/NAME.sock.
+ * Asking a running tunnel's monitor, at its NAME.sock (host/place.h).
  *
  * One request a connection: a line, "status", "reload" or "pause SECONDS". The answer is lines
  * KEY=VALUE and a blank one. status: name, state (starting, running, stopping), pid, engine_pid (0:

@@ -94,6 +94,7 @@ struct monitor_dns {
 
 struct monitor {
 	struct config *config;
+	bool no_hooks;
 	const char *state; /* "starting", "running", "stopping" */
 	time_t since;
 	char last_error[MONITOR_TEXT_SIZE];

@@ -14,6 +14,7 @@
 #include "engine/log.h"
 #include "host/dns_step.h"
 #include "host/monitor_state.h"
+#include "host/rights.h"
 
 static void add_problem(struct text *answer, int priority, const char *problem)
 {
@@ -44,6 +45,7 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
+	char text[RIGHTS_REFUSAL_SIZE];
 	const char *refusal;
 	int error;
 
@@ -57,6 +59,8 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 	refusal = diff_refusal(monitor->config, config);
 	if (!refusal)
 		refusal = routing_refusal(monitor, config);
+	if (!refusal)
+		refusal = rights_refusal(config, monitor->no_hooks, text);
 	if (refusal) {
 		add_problem(answer, LOG_ERR, refusal);
 		config_free(config);
