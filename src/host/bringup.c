@@ -317,6 +317,11 @@ static int up_keys(struct monitor *monitor)
 		monitor_error(monitor,
 			"UDP port %u is in use: stop what uses it, or choose another ListenPort",
 			monitor->config->listen_port);
+	else if (error == -EACCES)
+		monitor_error(monitor,
+			"UDP port %u takes CAP_NET_BIND_SERVICE: choose one from 1024 on, or start "
+			"culvert with that capability",
+			monitor->config->listen_port);
 	else if (error && error != -EINTR)
 		monitor_error(
 			monitor, "the engine did not take the settings: %s", strerror(-error));

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "engine/log.h"
 #include "host/helper.h"
@@ -75,7 +76,9 @@ static int set(struct monitor *monitor)
 		!dns_set(&dns_host_places, dns->backend, &settings, &runner, dns->why)) {
 		dns->backend = DNS_NONE;
 		log_line(
-			LOG_WARNING, "DNS is not set, names are looked up as before: %s", dns->why);
+			LOG_WARNING, "DNS is not set, names are looked up as before: %s%s", dns->why,
+			geteuid() ? " (it takes root, or polkit's leave for systemd-resolved)"
+				  : "");
 		return -EIO;
 	}
 	*dns->why = 0;

@@ -20,6 +20,34 @@ sed -i "/^\[Interface\]/a PostUp = env >$tmp/environment; ip route show table al
 	"$(conf a)"
 start_manager
 
+# The units as they are installed, but for the program's place: what is verified must be there.
+if command -v systemd-analyze >/dev/null; then
+	step "the units: what systemd says of them, and of how much they could do"
+	units=$tmp/units
+	mkdir -p "$units/culvert@.service.d" "$units/culvert-block@.service.d" "$tmp/verified"
+	for unit in culvert@.service culvert-block@.service no-root.conf; do
+		sed "s,@sbindir@,$build," "$top/contrib/systemd/$unit.in" >"$units/$unit"
+	done
+	cp "$top/contrib/systemd/culvert.target" "$units"
+	verified() { # WHAT
+		local said
+		said=$(systemd-analyze verify --man=no "$units/culvert@x.service" "$units/culvert-block@x.service" 2>&1 |
+			grep -F "$units")
+		expect_equal "what systemd says of $1" "" "$said"
+	}
+	# The tenths of the exposure level.
+	exposed() { # UNIT
+		systemd-analyze security --offline=true --no-pager "$units/$1" 2>&1 |
+			sed -n 's/.*exposure level.*: \([0-9]*\)\.\([0-9]\) .*/\1\2/p'
+	}
+	verified "the units"
+	expect_at_most "tenths of the service's exposure" 31 "$(exposed culvert@.service)"
+	mv "$units/no-root.conf" "$units/culvert@.service.d"
+	cp "$top/contrib/systemd/no-root-block.conf" "$units/culvert-block@.service.d"
+	verified "the units without root"
+	expect_at_most "tenths of the service's exposure without root" 20 "$(exposed culvert@.service)"
+fi
+
 step "ready after the start's last step, and not before"
 start_service a
 wait_for 10 "the status of the start" told '^STATUS=starting'

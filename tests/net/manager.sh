@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # lib.sh says where tmp is
 # A service manager that hears what services say; for the tests that source lib.sh.
 
 # What it was told: each datagram as a line of $tmp/manager; the lines within one are joined by a space.
