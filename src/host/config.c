@@ -486,11 +486,13 @@ static int read_text(int fd, const struct stat *status, struct config_problems *
 	return 0;
 }
 
-static int open_file(
-	const char *path, bool by_name, struct config_problems *problems, struct stat *status)
+static int open_file(const char *path, bool by_name, int open_already,
+	struct config_problems *problems, struct stat *status)
 {
 	/* O_NONBLOCK: a fifo is refused below instead of waited for. */
-	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const int fd = open_already >= 0
+			       ? fcntl(open_already, F_DUPFD_CLOEXEC, 0)
+			       : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0 || fstat(fd, status) < 0) {
 		file_error(problems, "cannot open: %s%s", strerror(errno),
@@ -513,7 +515,8 @@ static int parse_file(struct config_parser *parser, bool by_name)
 {
 	char *text = NULL;
 	size_t len = 0;
-	const int fd = open_file(parser->config->path, by_name, parser->problems, &parser->status);
+	const int fd = open_file(parser->config->path, by_name, parser->open_file, parser->problems,
+		&parser->status);
 	if (fd < 0)
 		return fd;
 	int error = read_text(fd, &parser->status, parser->problems, &text, &len);
@@ -573,12 +576,13 @@ static int name_file(struct config *config, struct config_problems *problems, co
 	return config->path && config->name && problems->file ? 0 : -ENOMEM;
 }
 
-static int load_from(const char *directory, const char *name_or_path, bool without_key_files,
+static int load_from(const char *directory, const char *name_or_path, struct config_parser how,
 	struct config **config, struct config_problems *problems)
 {
-	struct config_parser parser = { .problems = problems,
-		.without_key_files = without_key_files };
+	struct config_parser parser = how;
 	int error = -ENOMEM;
+
+	parser.problems = problems;
 
 	*config = NULL;
 	*problems = (struct config_problems){ 0 };
@@ -608,18 +612,28 @@ out:
 int config_load_from(const char *directory, const char *name_or_path, struct config **config,
 	struct config_problems *problems)
 {
-	return load_from(directory, name_or_path, false, config, problems);
+	return load_from(directory, name_or_path, (struct config_parser){ .open_file = -1 }, config,
+		problems);
 }
 
 int config_load(const char *name_or_path, struct config **config, struct config_problems *problems)
 {
-	return load_from(CONFIG_DIRECTORY, name_or_path, false, config, problems);
+	return config_load_from(CONFIG_DIRECTORY, name_or_path, config, problems);
 }
 
 int config_load_without_key_files(
 	const char *name_or_path, struct config **config, struct config_problems *problems)
 {
-	return load_from(CONFIG_DIRECTORY, name_or_path, true, config, problems);
+	return load_from(CONFIG_DIRECTORY, name_or_path,
+		(struct config_parser){ .open_file = -1, .without_key_files = true }, config,
+		problems);
+}
+
+int config_load_open(
+	int fd, const char *path, struct config **config, struct config_problems *problems)
+{
+	return load_from(CONFIG_DIRECTORY, path, (struct config_parser){ .open_file = fd }, config,
+		problems);
 }
 
 static void strings_free(struct config_strings *strings)

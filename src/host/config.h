@@ -148,6 +148,10 @@ int config_load_from(const char *directory, const char *name_or_path, struct con
 int config_load_without_key_files(
 	const char *name_or_path, struct config **config, struct config_problems *problems);
 
+/* The same of a file that is open at its beginning (and stays open), whatever is at the path. */
+int config_load_open(
+	int fd, const char *path, struct config **config, struct config_problems *problems);
+
 /* For a process that needs the rest of it. */
 void config_wipe_secrets(struct config *config);
 

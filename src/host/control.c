@@ -3,6 +3,7 @@
 #include "host/control.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -77,9 +78,11 @@ void control_client_drop(struct monitor_client *client)
 {
 	if (client->fd >= 0)
 		close(client->fd);
+	if (client->file >= 0)
+		close(client->file);
 	text_free(&client->in);
 	text_free(&client->out);
-	*client = (struct monitor_client){ .fd = -1 };
+	*client = (struct monitor_client){ .fd = -1, .file = -1 };
 }
 
 void control_client_overdue(struct monitor_client *client)
@@ -247,10 +250,31 @@ static void take_request(struct monitor *monitor, struct monitor_client *client)
 	finish_answer(client);
 }
 
+/* As recv; a file that comes with it is the client's. */
+static ssize_t receive(struct monitor_client *client, char *bytes, size_t size)
+{
+	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+	struct iovec vector = { bytes, size };
+	struct msghdr message = { .msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	const ssize_t len = recvmsg(client->fd, &message, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *head = len < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+		head->cmsg_len == CMSG_LEN(sizeof(int))) {
+		if (client->file >= 0)
+			close(client->file);
+		memcpy(&client->file, CMSG_DATA(head), sizeof(int));
+	}
+	return len;
+}
+
 void control_on_readable(struct monitor *monitor, struct monitor_client *client)
 {
 	char bytes[REQUEST_MAX];
-	ssize_t len = recv(client->fd, bytes, sizeof(bytes), 0);
+	ssize_t len = receive(client, bytes, sizeof(bytes));
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -326,13 +350,21 @@ static bool pause_for_one(struct monitor *monitor)
 /* Reads the file once for all that have asked by now. False: nobody has. */
 static bool reload_for_all(struct monitor *monitor)
 {
+	struct monitor_client *client;
 	struct text answer = { 0 };
 	bool anybody = monitor->reload;
 
 	monitor->reload = false;
 	/* Who asks from here on may have seen a newer file than the one that is read now. */
-	while (begin_next(monitor, false, CLIENT_RELOADING))
+	while ((client = begin_next(monitor, false, CLIENT_RELOADING))) {
 		anybody = true;
+		if (client->file >= 0) { /* the last one is the newest */
+			if (monitor->reload_file >= 0)
+				close(monitor->reload_file);
+			monitor->reload_file = client->file;
+			client->file = -1;
+		}
+	}
 	if (!anybody)
 		return false;
 	service_reloading(monitor);
@@ -342,6 +374,9 @@ static bool reload_for_all(struct monitor *monitor)
 	else
 		text_add(&answer, "result=failed\n");
 	monitor->reloading = false;
+	if (monitor->reload_file >= 0)
+		close(monitor->reload_file);
+	monitor->reload_file = -1;
 	service_ready(monitor);
 	answer_all(monitor, CLIENT_RELOADING, &answer);
 	text_free(&answer);

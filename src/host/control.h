@@ -11,7 +11,8 @@
  * dns_backend (host/dns.h; not told: it is not set), dns_server and dns_domain (any number) and
  * dns_error; then for each peer of the file peer (its public key, base64) and, with an endpoint in
  * the file, endpoint_name (HOST:PORT), resolved (true or false) and resolve_error. What is empty is
- * not told. reload: waiting (again and again until it is done, for which a resolver's helpers may
+ * not told. reload, with which the tunnel's file may be handed over, open, for a monitor that has
+ * it as a credential and so cannot read the present one: waiting (again and again until it is done, for which a resolver's helpers may
  * take their time), problem (any number), warning (any number), result (ok or failed). pause:
  * problem, result.
  */
@@ -34,5 +35,9 @@ enum {
  */
 int control_ask(const char *path, const char *request, const char *end, int timeout_seconds,
 	struct text *answer);
+
+/* The same, handing over an open file with the request (-1: none). */
+int control_ask_with_file(const char *path, const char *request, int file, const char *end,
+	int timeout_seconds, struct text *answer);
 
 #endif

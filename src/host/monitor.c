@@ -407,7 +407,8 @@ int monitor_run(struct config *config, bool no_hooks)
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
 	monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
-		monitor->clients[i].fd = -1;
+		monitor->clients[i].fd = monitor->clients[i].file = -1;
+	monitor->reload_file = -1;
 	monitor->metrics.listener = monitor->metrics.engine_end = -1;
 	monitor->since = time(NULL);
 	service_open(monitor);

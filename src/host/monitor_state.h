@@ -77,7 +77,8 @@ enum monitor_client_state {
 
 /* Somebody at our control socket. */
 struct monitor_client {
-	int fd; /* -1: a free slot */
+	int fd;   /* -1: a free slot */
+	int file; /* the tunnel's, which it handed over for a reload; -1: none */
 	enum monitor_client_state state;
 	uint64_t deadline;
 	bool wants_pause; /* not a reload */
@@ -106,6 +107,7 @@ struct monitor {
 	unsigned stop_signals; /* how often we were told to stop */
 	bool reload;    /* somebody asked for one */
 	bool reloading; /* it is being done */
+	int reload_file; /* with this file; -1: with that at the configuration's path */
 
 	struct netlink *netlink;
 	unsigned interface;

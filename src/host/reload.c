@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/log.h"
+#include "host/credentials.h"
 #include "host/dns_step.h"
 #include "host/monitor_state.h"
 #include "host/rights.h"
@@ -49,7 +50,17 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 	const char *refusal;
 	int error;
 
-	error = config_load(monitor->config->path, &config, &problems);
+	if (credentials_has(monitor->config->path) && monitor->reload_file < 0) {
+		add_problem(answer, LOG_ERR,
+			"the tunnel's file is a copy that was made at the start, and only root can "
+			"hand over the present one: culvert reload, or systemctl reload with "
+			"ExecReload=+");
+		return NULL;
+	}
+	error = monitor->reload_file >= 0 && credentials_has(monitor->config->path)
+			? config_load_open(monitor->reload_file, monitor->config->path, &config,
+				  &problems)
+			: config_load(monitor->config->path, &config, &problems);
 	add_problems(answer, &problems);
 	if (error == -ENOMEM)
 		add_problem(answer, LOG_ERR, strerror(ENOMEM));

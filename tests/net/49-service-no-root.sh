@@ -35,7 +35,7 @@ start_without_root() {
 hand_over() { # NS
 	rm -rf "$tmp/credentials"
 	install -d -m 500 -o $user -g $user "$tmp/credentials"
-	install -m 400 -o $user -g $user "$(conf "$1")" "$tmp/$1.key" "$tmp/credentials/"
+	install -m 400 -o $user -g $user "$(conf "$1")" "$tmp/$1.key" "$tmp/credentials/" || fail "no credentials"
 }
 
 make_place() {
@@ -151,18 +151,22 @@ expect_equal "what the engine's user reaches" "" "$(python3 "$tmp/reach.py" "${i
 expect_match "what the monitor's user reaches" "kill .*$place/$(dev a).lock.*a.key" \
 	"$(python3 "$tmp/reach.py" $user $user "$monitor" "${files[@]}")"
 
-step "root asks: status and reload; hooks are refused there, too"
+step "root asks: status and reload, for which it hands over the file; hooks are refused there, too"
+# shellcheck disable=SC2016 # the inner shell expands it
+reload() { # with the file as it is now in /etc
+	install -D -m 600 "$(conf a)" "$tmp/etc/culvert/$(dev a).conf"
+	ns a sh -c 'mount --bind "$1" /etc && exec "$2" reload "$3"' sh "$tmp/etc" "$build/culvert" "$(dev a)"
+}
 sed -i 's,10.80.0.0/16,10.81.0.0/16,' "$(conf a)"
-hand_over a
-must "$build/culvert" reload "$(dev a)"
+refuses 'a copy that was made at the start' "$build/culvert" reload "$(dev a)"
+must reload
+expect_equal "open files of the monitor that are the tunnel's" 0 \
+	"$(find -L "/proc/$monitor/fd" -samefile "$tmp/etc/culvert/$(dev a).conf" | wc -l)"
 [ -n "$(ip -n "$prefix-a" route show 10.81.0.0/16)" ] || fail "the reload added no route"
 sed -i '/^\[Interface\]/a PostUp = true' "$(conf a)"
-hand_over a
-refuses 'PostUp is in the file, and hooks are refused' "$build/culvert" reload "$(dev a)"
+refuses 'PostUp is in the file, and hooks are refused' reload
 "$build/culvert" status >"$tmp/status" || fail "culvert status: exit status $?"
 grep -q berlin "$tmp/status" || fail "culvert status without a name does not show the peer"
-sed -i '/^PostUp/d' "$(conf a)"
-hand_over a
 
 step "an engine that hangs is ended all the same"
 kill -STOP "$engine"
