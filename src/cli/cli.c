@@ -74,9 +74,9 @@ int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path)
 	return 0;
 }
 
-static struct config *load(const char *name_or_path,
-	int (*loader)(const char *name_or_path, struct config **config,
-		struct config_problems *problems))
+static struct config *load(
+	const char *name_or_path, int (*loader)(const char *name_or_path, struct config **config,
+					  struct config_problems *problems))
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;

@@ -9,9 +9,9 @@
 /*
  * fork(2). The child has a session of its own, and so a process group: a terminal's Ctrl-C is for
  * the monitor alone, which then ends its children in order; and a child that was taken over cannot
- * type into root's terminal (TIOCSTI), nor is one stopped for writing to it. The child has no signal
- * blocked, ignored or caught, standard input from /dev/null, output and errors as ours, and of the
- * other descriptors only those listed (-1 stands for none).
+ * type into root's terminal (TIOCSTI), nor is one stopped for writing to it. The child has no
+ * signal blocked, ignored or caught, standard input from /dev/null, output and errors as ours, and
+ * of the other descriptors only those listed (-1 stands for none).
  */
 pid_t child_fork(const int *keep, size_t keep_count);
 

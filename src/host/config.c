@@ -490,9 +490,8 @@ static int open_file(const char *path, bool by_name, int open_already,
 	struct config_problems *problems, struct stat *status)
 {
 	/* O_NONBLOCK: a fifo is refused below instead of waited for. */
-	const int fd = open_already >= 0
-			       ? fcntl(open_already, F_DUPFD_CLOEXEC, 0)
-			       : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const int fd = open_already >= 0 ? fcntl(open_already, F_DUPFD_CLOEXEC, 0)
+					 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0 || fstat(fd, status) < 0) {
 		file_error(problems, "cannot open: %s%s", strerror(errno),

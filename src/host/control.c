@@ -87,13 +87,13 @@ void control_client_drop(struct monitor_client *client)
 
 void control_client_overdue(struct monitor_client *client)
 {
-	static const char sign[] = "waiting=reload\n";
+	static const char sign[] = "waiting=yes\n";
 
-	if (client->state == CLIENT_WAITING || client->state == CLIENT_RELOADING) {
+	if (client->state == CLIENT_ASKING || client->state == CLIENT_ANSWERING) {
+		control_client_drop(client);
+	} else {
 		(void)send(client->fd, sign, sizeof(sign) - 1, MSG_NOSIGNAL);
 		client->deadline = monitor_now() + CLIENT_TIMEOUT;
-	} else {
-		control_client_drop(client);
 	}
 }
 
@@ -368,12 +368,12 @@ static bool reload_for_all(struct monitor *monitor)
 	if (!anybody)
 		return false;
 	service_reloading(monitor);
-	monitor->reloading = true;
+	monitor->busy = true;
 	if (reload_run(monitor, &answer))
 		text_add(&answer, "result=ok\n");
 	else
 		text_add(&answer, "result=failed\n");
-	monitor->reloading = false;
+	monitor->busy = false;
 	if (monitor->reload_file >= 0)
 		close(monitor->reload_file);
 	monitor->reload_file = -1;

@@ -12,9 +12,9 @@
  * dns_error; then for each peer of the file peer (its public key, base64) and, with an endpoint in
  * the file, endpoint_name (HOST:PORT), resolved (true or false) and resolve_error. What is empty is
  * not told. reload, with which the tunnel's file may be handed over, open, for a monitor that has
- * it as a credential and so cannot read the present one: waiting (again and again until it is done, for which a resolver's helpers may
- * take their time), problem (any number), warning (any number), result (ok or failed). pause:
- * problem, result.
+ * it as a credential and so cannot read the present one: waiting (again and again until it is done,
+ * for which a resolver's helpers may take their time), problem (any number), warning (any number),
+ * result (ok or failed). pause: problem, result.
  */
 #ifndef HOST_CONTROL_H
 #define HOST_CONTROL_H
@@ -23,8 +23,8 @@
 
 enum {
 	CONTROL_ANSWER_MAX = 64 << 20,
-	CONTROL_PAUSE_MAX = 86400, /* seconds */
-	CONTROL_TIMEOUT = 5,       /* seconds for an answer to status */
+	CONTROL_PAUSE_MAX = 86400,   /* seconds */
+	CONTROL_TIMEOUT = 5,         /* seconds for an answer to status */
 	CONTROL_RELOAD_TIMEOUT = 60, /* and of silence in one to reload or to pause */
 };
 

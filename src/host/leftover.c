@@ -188,9 +188,8 @@ int leftover_block(const struct config *config, char complaint[LEFTOVER_COMPLAIN
 		return error;
 	}
 	if (error) {
-		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE,
-			"cannot lock %s/%.255s.lock: %s", place_directory(), config->name,
-			strerror(-error));
+		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE, "cannot lock %s/%.255s.lock: %s",
+			place_directory(), config->name, strerror(-error));
 		return error;
 	}
 	error = close_switch(config, complaint);

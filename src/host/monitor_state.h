@@ -105,8 +105,8 @@ struct monitor {
 	int listener; /* our control socket */
 	struct monitor_client clients[MONITOR_CLIENTS_MAX];
 	unsigned stop_signals; /* how often we were told to stop */
-	bool reload;    /* somebody asked for one */
-	bool reloading; /* it is being done */
+	bool reload;           /* somebody asked for one */
+	bool busy; /* the loop stands still, with what has limits of its own: a reload, a helper */
 	int reload_file; /* with this file; -1: with that at the configuration's path */
 
 	struct netlink *netlink;
@@ -236,8 +236,8 @@ void service_stopping(struct monitor *monitor);
 void service_status(struct monitor *monitor); /* if it is another than before */
 void service_work(struct monitor *monitor);   /* what is due */
 uint64_t service_due(const struct monitor *monitor);
-/* In a reload, which waits for others and so for no more than they are given: says that we are
- * alive, if that is due. When it is due next. */
+/* While we are busy, which is for no more time than helpers are given: says that we are alive, if
+ * that is due. When it is due next. */
 uint64_t service_breathe(struct monitor *monitor);
 
 /* reload.c. Problems go to *answer as lines "problem=..."; returns whether all is as the file says

@@ -101,7 +101,8 @@ bool peer_facts_parse(char **answer, uint8_t public_key[KEY_LEN], struct peer_fa
 	return true;
 }
 
-/* As much as there is room for, in whole characters: a status that is not UTF-8 would be refused. */
+/* As much as there is room for, in whole characters: a status that is not UTF-8 would be refused.
+ */
 static void copy_name(char to[PEER_SUMMARY_NAME_SIZE], const char *name)
 {
 	size_t len = 0, next;

@@ -58,8 +58,8 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 		return NULL;
 	}
 	error = monitor->reload_file >= 0 && credentials_has(monitor->config->path)
-			? config_load_open(monitor->reload_file, monitor->config->path, &config,
-				  &problems)
+			? config_load_open(
+				  monitor->reload_file, monitor->config->path, &config, &problems)
 			: config_load(monitor->config->path, &config, &problems);
 	add_problems(answer, &problems);
 	if (error == -ENOMEM)

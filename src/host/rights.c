@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A monitor that is not root: which of root's rights it must have, and what of a file it cannot do. */
+/* A monitor that is not root: which of root's rights it must have, and what of a file it cannot do.
+ */
 #include "host/rights.h"
 
 #include <errno.h>
@@ -34,8 +35,8 @@ const char *rights_missing(char *text, size_t size)
 	syscall(SYS_capget, &header, have);
 	for (size_t i = 0; i < sizeof(rights) / sizeof(*rights) && len < size; i++) {
 		if (!(have[0].effective & 1U << rights[i].number))
-			len += (size_t)snprintf(text + len, size - len, "%s%s", len ? ", " : "",
-				rights[i].name);
+			len += (size_t)snprintf(
+				text + len, size - len, "%s%s", len ? ", " : "", rights[i].name);
 	}
 	return len ? text : NULL;
 }
@@ -57,9 +58,9 @@ int rights_keep_network(void)
 
 static const char *first_hook(const struct config *config)
 {
-	return config->pre_up.count	? "PreUp"
-	       : config->post_up.count	? "PostUp"
-	       : config->pre_down.count ? "PreDown"
+	return config->pre_up.count      ? "PreUp"
+	       : config->post_up.count   ? "PostUp"
+	       : config->pre_down.count  ? "PreDown"
 	       : config->post_down.count ? "PostDown"
 					 : NULL;
 }

@@ -4,8 +4,8 @@
  * cannot do.
  *
  * It configures the network (CAP_NET_ADMIN) and makes engine, look-ups and metrics another user's
- * processes (CAP_SETUID, CAP_SETGID), so that what parses the internet's bytes cannot reach it. Hooks
- * are root's commands, and are refused.
+ * processes (CAP_SETUID, CAP_SETGID), so that what parses the internet's bytes cannot reach it.
+ * Hooks are root's commands, and are refused.
  */
 #ifndef HOST_RIGHTS_H
 #define HOST_RIGHTS_H

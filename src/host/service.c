@@ -8,9 +8,9 @@
 #include "host/monitor_state.h"
 
 enum {
-	WATCHDOG_SHARE = 3,     /* we tell that we are alive three times as often as we must */
-	PEERS_POLL = 5000,      /* milliseconds from one look at the peers to the next */
-	PEERS_POLL_EACH = 20,   /* and for each of them so much more */
+	WATCHDOG_SHARE = 3,   /* we tell that we are alive three times as often as we must */
+	PEERS_POLL = 5000,    /* milliseconds from one look at the peers to the next */
+	PEERS_POLL_EACH = 20, /* and for each of them so much more */
 	PEERS_POLL_MOST = 60000,
 };
 
@@ -59,7 +59,8 @@ static bool is_unresolved(const struct monitor *monitor, const struct config_pee
 	return false;
 }
 
-/* One that is not in the file was added by `wg`, and nobody here knows whether it is to be called. */
+/* One that is not in the file was added by `wg`, and nobody here knows whether it is to be called.
+ */
 static void count_peer(struct monitor *monitor, struct peer_summary *summary,
 	const uint8_t key[KEY_LEN], struct peer_facts *facts)
 {
@@ -73,8 +74,7 @@ static void count_peer(struct monitor *monitor, struct peer_summary *summary,
 	else if (peer && peer->endpoint.host)
 		name = peer->endpoint.host;
 	facts->unresolved = peer && is_unresolved(monitor, peer);
-	peer_summary_add(
-		summary, name, facts, peer && peer->endpoint.host, (uint64_t)time(NULL));
+	peer_summary_add(summary, name, facts, peer && peer->endpoint.host, (uint64_t)time(NULL));
 }
 
 /* How the peers do. That is looked at now and then and told if it has changed, so that a peer that
@@ -174,7 +174,7 @@ void service_work(struct monitor *monitor)
 
 uint64_t service_breathe(struct monitor *monitor)
 {
-	if (!monitor->reloading || watchdog_due(monitor) == MONITOR_NEVER)
+	if (!monitor->busy || watchdog_due(monitor) == MONITOR_NEVER)
 		return MONITOR_NEVER;
 	if (watchdog_due(monitor) <= monitor_now()) {
 		notify_send(&monitor->notify, "WATCHDOG=1");

@@ -38,7 +38,7 @@ background asks bash -c "printf 'reload\n' | socat -t 30 - UNIX-CONNECT:/run/cul
 must "$build/culvert" reload "$(dev a)"
 expect_at_least "milliseconds of the reload" 8000 $(($(now_ms) - begin))
 wait_for 5 "the answer" grep -q '^result=ok' "$tmp/asks.log"
-expect_match "the answer" '^(waiting=reload )+result=ok' "$(paste -sd ' ' "$tmp/asks.log")"
+expect_match "the answer" '^(waiting=yes )+result=ok' "$(paste -sd ' ' "$tmp/asks.log")"
 wait_for 5 "READY" told '^READY=1'
 expect_at_least "signs of life between RELOADING and READY" 4 \
 	"$(sed -n '/^RELOADING/,/^READY/p' "$tmp/manager" | grep -c '^WATCHDOG=1')"

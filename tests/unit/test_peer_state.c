@@ -20,9 +20,10 @@ static void test_parse(void **state)
 {
 	static const char text[] =
 		"private_key=" KEY_2 "\nlisten_port=1\nculvert_added=3\npublic_key=" KEY_1
-		"\nendpoint=192.0.2.1:9\nlast_handshake_time_sec=5\ntx_bytes=6\nculvert_unanswered=7"
-		"\nculvert_unanswered_since=8\nculvert_up_since=9\nculvert_added=10\npublic_key=" KEY_2
-		"\nrx_bytes=99\nerrno=0\n\n";
+		"\nendpoint=192.0.2.1:9\nlast_handshake_time_sec=5\ntx_bytes=6\nculvert_unanswered="
+		"7"
+		"\nculvert_unanswered_since=8\nculvert_up_since=9\nculvert_added=10\npublic_"
+		"key=" KEY_2 "\nrx_bytes=99\nerrno=0\n\n";
 	char copy[sizeof(text)], *rest = copy;
 	struct peer_facts facts;
 	uint8_t key[KEY_LEN];
@@ -63,9 +64,9 @@ static void test_nothing_to_parse(void **state)
 }
 
 static const struct peer_facts up = { .last_handshake = NOW - 10, .up_since = NOW - 500 };
-static const struct peer_facts asked = { .tx_bytes = 148,
-	.unanswered = 1,
-	.unanswered_since = NOW - 14 };
+static const struct peer_facts asked = {
+	.tx_bytes = 148, .unanswered = 1, .unanswered_since = NOW - 14
+};
 static const struct peer_facts nameless = { .unresolved = true, .added = NOW - 100 };
 static const struct peer_facts idle = { .last_handshake = NOW - 1000 };
 
@@ -83,7 +84,8 @@ static void test_summary(void **state)
 			"2 of 3 peers up; peer 1: handshaking since 01:46:26" },
 		{ { { &nameless, true } }, "0 of 1 peers up; peer 0: unresolved since 01:45:00" },
 		{ { { &nameless, true }, { &asked, true }, { &asked, true } },
-			"0 of 3 peers up; peer 0: unresolved since 01:45:00; 2 more do not answer" },
+			"0 of 3 peers up; peer 0: unresolved since 01:45:00; 2 more do not "
+			"answer" },
 		/* Who calls us may be away, and who has nothing to say may be silent. */
 		{ { { &asked, false }, { &idle, true }, { &up, true } }, "1 of 3 peers up" },
 	};
