@@ -9,6 +9,7 @@ need_culvert
 start_service() { # NS
 	: >"$tmp/manager"
 	background_in "$1" "culvert-$1" env NOTIFY_SOCKET="$tmp/notify" WATCHDOG_USEC=3000000 \
+		CREDENTIALS_DIRECTORY="$tmp/credentials" \
 		"$build/culvert" run "$(conf "$1")"
 }
 
@@ -18,13 +19,16 @@ cp "$(conf a)" "$tmp/plain.conf"
 # The last step of the start shows what is there before it is over; hooks must not find the manager.
 sed -i "/^\[Interface\]/a PostUp = env >$tmp/environment; ip route show table all >$tmp/routes; sleep 1; : >$tmp/hook-ended" \
 	"$(conf a)"
+# Its key is where only the service finds it.
+mkdir -m 700 "$tmp/credentials"
+mv "$tmp/a.key" "$tmp/credentials"
 start_manager
 
 # The units as they are installed, but for the program's place: what is verified must be there.
 if command -v systemd-analyze >/dev/null; then
 	step "the units: what systemd says of them, and of how much they could do"
 	units=$tmp/units
-	mkdir -p "$units/culvert@.service.d" "$units/culvert-block@.service.d" "$tmp/verified"
+	mkdir -p "$units/culvert@.service.d" "$units/culvert-block@.service.d"
 	for unit in culvert@.service culvert-block@.service no-root.conf; do
 		sed "s,@sbindir@,$build," "$top/contrib/systemd/$unit.in" >"$units/$unit"
 	done
@@ -48,6 +52,20 @@ if command -v systemd-analyze >/dev/null; then
 	expect_at_most "tenths of the service's exposure without root" 20 "$(exposed culvert@.service)"
 fi
 
+step "the kill switch at boot, when files of keys are not there yet"
+sed '/^\[Interface\]/a KillSwitch = yes' "$(conf a)" >"$tmp/switch.conf"
+chmod 600 "$tmp/switch.conf"
+before=$(host_state a)
+refuses 'switch.conf:[0-9]*: PrivateKeyFile: cannot open' "$build/culvert" check "$tmp/switch.conf"
+cp "$tmp/switch.conf" "$tmp/$prefix-x.conf"
+must ns a "$build/culvert" block "$tmp/$prefix-x.conf"
+[ -n "$(ip -n "$prefix-a" route show type unreachable)" ] || fail "culvert block has blocked nothing"
+must ns a "$build/culvert" down "$prefix-x"
+expect_host_state a "$before" "after culvert down"
+echo 'Nonsense = 1' >>"$tmp/$prefix-x.conf"
+refuses 'unknown key' ns a "$build/culvert" block "$tmp/$prefix-x.conf"
+expect_host_state a "$before" "after a block that failed"
+
 step "ready after the start's last step, and not before"
 start_service a
 wait_for 10 "the status of the start" told '^STATUS=starting'
@@ -57,7 +75,8 @@ wait_for 10 "READY" told '^READY=1'
 [ -e "$tmp/hook-ended" ] || fail "READY before PostUp has ended"
 grep -q "${inside4[b]}.*$(dev a)" "$tmp/routes" || fail "no route to b when PostUp ran"
 wait_for 5 "the status line" told "^STATUS=$(dev a) is up, MTU [0-9]+"
-! grep -q 'NOTIFY_SOCKET\|WATCHDOG' "$tmp/environment" || fail "hooks find the manager in their environment"
+! grep -q 'NOTIFY_SOCKET\|WATCHDOG\|CREDENTIALS' "$tmp/environment" ||
+	fail "hooks find the manager or the keys in their environment"
 start_culvert b "$(conf b)"
 wait_tunnel b
 pings a "${inside4[b]}" 20
