@@ -159,6 +159,39 @@ static void test_whole_file(void **state)
 	unlink(path_of("run", "office.conf"));
 }
 
+/* As root hands over the present file where a credential is that of the start. */
+static void test_open_file(void **state)
+{
+	char path[512];
+	int fd;
+
+	(void)state;
+	offer_credentials();
+	write_file("run", "office.conf", "[Interface]\nPrivateKey = " KEY_1 "\n", 0400);
+	write_file("etc", "office.conf", "[Interface]\nPrivateKey = " KEY_2 "\n", 0600);
+	fd = open(path_of("etc", "office.conf"), O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	snprintf(path, sizeof(path), "%s", path_of("run", "office.conf"));
+	forget();
+	assert_int_equal(config_load_open(fd, path, &config, &problems), 0);
+	private_key_is(KEY_2);
+	assert_string_equal(config->path, path);
+	assert_string_equal(config->name, "office");
+	assert_int_equal(close(fd), 0);
+	/* A file that others can read stays none to trust. */
+	assert_int_equal(chmod(path_of("etc", "office.conf"), 0644), 0);
+	fd = open(path_of("etc", "office.conf"), O_RDONLY | O_CLOEXEC);
+	forget();
+	assert_int_equal(config_load_open(fd, path, &config, &problems), -EINVAL);
+	assert_int_equal(close(fd), 0);
+	/* Nor is a directory a file. */
+	fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	forget();
+	assert_int_equal(config_load_open(fd, path, &config, &problems), -EINVAL);
+	assert_int_equal(close(fd), 0);
+	unlink(path);
+}
+
 static void test_directory_is_absolute(void **state)
 {
 	(void)state;
@@ -247,6 +280,7 @@ int main(void)
 		cmocka_unit_test_setup(test_every_key_file, forget_credentials),
 		cmocka_unit_test_setup(test_modes, forget_credentials),
 		cmocka_unit_test_setup(test_whole_file, forget_credentials),
+		cmocka_unit_test_setup(test_open_file, forget_credentials),
 		cmocka_unit_test_setup(test_directory_is_absolute, forget_credentials),
 		cmocka_unit_test_setup(test_without_key_files, forget_credentials),
 	};
