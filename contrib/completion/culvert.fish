@@ -83,6 +83,7 @@ complete -c culvert -n __culvert_begins -a help -d 'Say more about a command'
 complete -c culvert -n '__culvert_in run check status reload strip pause down block genkey pubkey genpsk bench' \
     -s h -l help -d 'Say more about this command'
 complete -c culvert -n '__culvert_in run' -s v -l verbose -d 'Log what helps to find a fault'
+complete -c culvert -n '__culvert_in run' -l no-hooks -d 'Refuse a file with hooks'
 complete -c culvert -n '__culvert_in status' -l json -d 'For programs'
 complete -c culvert -n '__culvert_in status' -s w -l watch -d 'Again and again until Ctrl-C'
 complete -c culvert -n '__culvert_in bench' -l json -d 'For programs'

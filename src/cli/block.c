@@ -14,7 +14,7 @@ static const char usage[] =
 	"\n"
 	"Closes the kill switch of a tunnel with KillSwitch = yes without starting the tunnel:\n"
 	"at boot, before there is a network. 'culvert run' takes it over, 'culvert down' opens\n"
-	"it. Host names are not looked up.\n"
+	"it. Host names are not looked up, and files of keys need not be there yet.\n"
 	"\n"
 	"Exit status: 0 it is closed, 1 it could not be, or the file has no kill switch,\n"
 	"2 wrong arguments.\n";
@@ -51,7 +51,7 @@ int cli_block(int argc, char **argv)
 		return status;
 	if (argc - optind != 1)
 		return cli_usage_error(argv[0], "name one tunnel, or its file");
-	config = cli_load(argv[optind]);
+	config = cli_load_without_key_files(argv[optind]);
 	if (!config)
 		return CLI_FAILED;
 	status = close_switch(config);

@@ -6,8 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/config.h"
+#include "host/place.h"
 #include "host/suggest.h"
 
 int cli_usage_error(const char *command, const char *format, ...)
@@ -72,17 +74,50 @@ int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path)
 	return 0;
 }
 
-struct config *cli_load(const char *name_or_path)
+static struct config *load(
+	const char *name_or_path, int (*loader)(const char *name_or_path, struct config **config,
+					  struct config_problems *problems))
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
-	const int error = config_load(name_or_path, &config, &problems);
+	const int error = loader(name_or_path, &config, &problems);
 
 	config_problems_print(&problems, stderr);
 	config_problems_free(&problems);
 	if (error == -ENOMEM)
 		fprintf(stderr, "culvert: %s: %s\n", name_or_path, strerror(ENOMEM));
 	return error ? NULL : config;
+}
+
+struct config *cli_load(const char *name_or_path)
+{
+	return load(name_or_path, config_load);
+}
+
+struct config *cli_load_without_key_files(const char *name_or_path)
+{
+	return load(name_or_path, config_load_without_key_files);
+}
+
+int cli_find_sockets(glob_t *found)
+{
+	static const char *const places[] = { PLACE_ROOTS, PLACE_USERS };
+	char pattern[PLACE_PATH_SIZE];
+	int error = 0, result;
+
+	*found = (glob_t){ 0 };
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		/* glob would find nothing in a directory that it may not read. */
+		if (access(places[i], R_OK | X_OK) < 0) {
+			error = errno == ENOENT ? error : -errno;
+			continue;
+		}
+		snprintf(pattern, sizeof(pattern), "%s/*.sock", places[i]);
+		result = glob(pattern, found->gl_pathc ? GLOB_APPEND : 0, NULL, found);
+		if (result && result != GLOB_NOMATCH)
+			error = -ENOMEM;
+	}
+	return error;
 }
 
 int cli_unreachable(const char *name, int error)

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "host/leftover.h"
+#include "host/place.h"
 
 static const char usage[] =
 	"usage: culvert down NAME\n"
@@ -50,6 +51,7 @@ int cli_down(int argc, char **argv)
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	const char *result = getenv("SERVICE_RESULT");
 	const bool failed = result && strcmp(result, "success");
+	bool became;
 	char name[CLI_NAME_SIZE];
 	int status, error;
 
@@ -58,6 +60,10 @@ int cli_down(int argc, char **argv)
 	if (argc - optind != 1 || cli_tunnel_name(name, argv[optind]))
 		return cli_usage_error(argv[0], "name one tunnel");
 	error = leftover_down(name, failed, tell);
+	if (!error)
+		error = place_become_owner(name, &became);
+	if (!error && became)
+		error = leftover_down(name, failed, tell);
 	if (error)
 		return explain(name, error);
 	if (!undone)

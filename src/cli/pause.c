@@ -8,7 +8,7 @@
 
 #include "cli/cli.h"
 #include "host/control.h"
-#include "host/monitor.h"
+#include "host/place.h"
 
 static const char usage[] =
 	"usage: culvert pause [NAME] SECONDS\n"
@@ -30,23 +30,17 @@ static bool is_running(const char *path)
 	return error != -ENOENT && error != -ECONNREFUSED;
 }
 
-/* "NAME" out of MONITOR_RUN_DIRECTORY/NAME.sock, of the only one that runs. */
+/* The name of the only one that runs. */
 static int find_only(char name[CLI_NAME_SIZE])
 {
-	const size_t before = strlen(MONITOR_RUN_DIRECTORY "/"), after = strlen(".sock");
 	size_t running = 0;
-	glob_t found = { 0 };
+	glob_t found;
 
-	if (!glob(MONITOR_RUN_DIRECTORY "/*.sock", 0, NULL, &found)) {
-		for (size_t i = 0; i < found.gl_pathc; i++) {
-			const char *path = found.gl_pathv[i];
-
-			if (!is_running(path))
-				continue;
-			snprintf(name, CLI_NAME_SIZE, "%.*s", (int)(strlen(path) - before - after),
-				path + before);
+	cli_find_sockets(&found);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		if (is_running(found.gl_pathv[i]) &&
+			!place_name(name, CLI_NAME_SIZE, found.gl_pathv[i]))
 			running++;
-		}
 	}
 	globfree(&found);
 	if (running > 1)
@@ -86,13 +80,14 @@ static int show_answer(const char *name, unsigned seconds, char *answer)
 
 static int ask(const char *name, unsigned seconds)
 {
-	char path[sizeof(MONITOR_RUN_DIRECTORY) + CLI_NAME_SIZE + 8], request[32];
+	char path[PLACE_PATH_SIZE], request[32];
 	struct text answer;
 	int error, status;
 
-	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
 	snprintf(request, sizeof(request), "pause %u\n", seconds);
-	error = control_ask(path, request, "\n\n", CONTROL_RELOAD_TIMEOUT, &answer);
+	error = place_find_socket(path, name);
+	if (!error)
+		error = control_ask(path, request, "\n\n", CONTROL_RELOAD_TIMEOUT, &answer);
 	if (error)
 		return cli_unreachable(name, error);
 	status = answer.bytes ? show_answer(name, seconds, answer.bytes) : CLI_FAILED;

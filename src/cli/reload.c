@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /* culvert reload NAME */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
+#include "host/config.h"
 #include "host/control.h"
-#include "host/monitor.h"
+#include "host/place.h"
 
 static const char usage[] =
 	"usage: culvert reload NAME\n"
@@ -36,10 +39,36 @@ static bool show_answer(char *answer)
 	return good;
 }
 
+/* For a monitor that is not root, and may have but a copy of it; -1: it has to do without. */
+static int open_file(const char *socket_path, const char *name)
+{
+	char path[sizeof(CONFIG_DIRECTORY) + CLI_NAME_SIZE + 8];
+
+	if (strncmp(socket_path, PLACE_USERS "/", strlen(PLACE_USERS "/")) != 0)
+		return -1;
+	snprintf(path, sizeof(path), CONFIG_DIRECTORY "/%s.conf", name);
+	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+static int ask(const char *name, struct text *answer)
+{
+	char path[PLACE_PATH_SIZE];
+	int error = place_find_socket(path, name), file;
+
+	if (error)
+		return error;
+	file = open_file(path, name);
+	error = control_ask_with_file(
+		path, "reload\n", file, "\n\n", CONTROL_RELOAD_TIMEOUT, answer);
+	if (file >= 0)
+		close(file);
+	return error;
+}
+
 int cli_reload(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	char name[CLI_NAME_SIZE], path[sizeof(MONITOR_RUN_DIRECTORY) + CLI_NAME_SIZE + 8];
+	char name[CLI_NAME_SIZE];
 	struct text answer;
 	int status, error;
 	bool good;
@@ -48,8 +77,7 @@ int cli_reload(int argc, char **argv)
 		return status;
 	if (argc - optind != 1 || cli_tunnel_name(name, argv[optind]))
 		return cli_usage_error(argv[0], "name one tunnel");
-	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
-	error = control_ask(path, "reload\n", "\n\n", CONTROL_RELOAD_TIMEOUT, &answer);
+	error = ask(name, &answer);
 	if (error)
 		return cli_unreachable(name, error);
 	good = answer.bytes && show_answer(answer.bytes);

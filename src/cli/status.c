@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "engine/listener.h"
 #include "host/control.h"
-#include "host/monitor.h"
+#include "host/place.h"
 
 static const char usage[] =
 	"usage: culvert status [--json] [--watch [SECONDS]] [NAME]\n"
@@ -55,11 +54,11 @@ static void asked_free(struct asked *asked)
 }
 
 /* An engine that does not answer is a fact to show, not an error. */
-static void ask_engine(struct asked *asked, const char *device)
+static void ask_engine(struct asked *asked, const char *socket_path, const char *device)
 {
-	char path[LISTENER_PATH_SIZE];
+	char path[PLACE_PATH_SIZE];
 
-	if (listener_path(path, device) ||
+	if (place_engine_socket(path, socket_path, device) ||
 		control_ask(path, "get=1\n\n", "\n\n", CONTROL_TIMEOUT, &asked->engine))
 		return;
 	if (!asked->engine.bytes || status_parse_engine(&asked->status, asked->engine.bytes)) {
@@ -84,7 +83,7 @@ static int ask_tunnel(const char *path, struct asked *asked)
 	error = copy.failed ? -ENOMEM : status_parse_monitor(&first, copy.bytes);
 	/* Before there is one, nobody would answer. */
 	if (!error && first.engine_pid)
-		ask_engine(asked, first.device);
+		ask_engine(asked, path, first.device);
 	status_free(&first);
 	text_free(&copy);
 	if (!error)
@@ -94,35 +93,25 @@ static int ask_tunnel(const char *path, struct asked *asked)
 	return error == -EINVAL ? -EPROTO : error;
 }
 
-/* The name in MONITOR_RUN_DIRECTORY/NAME.sock. */
-static void name_from_path(char name[CLI_NAME_SIZE], const char *path)
-{
-	snprintf(name, CLI_NAME_SIZE, "%.*s",
-		(int)(strlen(path) - strlen(MONITOR_RUN_DIRECTORY "/") - strlen(".sock")),
-		path + strlen(MONITOR_RUN_DIRECTORY "/"));
-}
-
 static int ask_all(struct asked_list *list)
 {
 	int status = CLI_OK, error;
 	char name[CLI_NAME_SIZE];
 	glob_t found;
 
-	/* glob would find nothing in a directory that it may not read. */
-	if (access(MONITOR_RUN_DIRECTORY, R_OK | X_OK) < 0 && errno != ENOENT)
-		return cli_unreachable("any tunnel", -errno);
-	error = glob(MONITOR_RUN_DIRECTORY "/*.sock", 0, NULL, &found);
+	error = cli_find_sockets(&found);
 	if (error)
-		return error == GLOB_NOMATCH ? CLI_OK : cli_unreachable("any tunnel", -ENOMEM);
-	list->items = calloc(found.gl_pathc, sizeof(*list->items));
+		status = cli_unreachable("any tunnel", error);
+	list->items = calloc(found.gl_pathc + 1, sizeof(*list->items));
 	for (size_t i = 0; list->items && i < found.gl_pathc; i++) {
 		error = ask_tunnel(found.gl_pathv[i], &list->items[list->count]);
 		if (!error) {
 			list->count++;
 		} else if (error != -ENOENT && error != -ECONNREFUSED) {
 			/* The others may well be left over from a tunnel that was killed. */
-			name_from_path(name, found.gl_pathv[i]);
-			status = cli_unreachable(name, error);
+			status = place_name(name, sizeof(name), found.gl_pathv[i])
+					 ? CLI_FAILED
+					 : cli_unreachable(name, error);
 		}
 	}
 	globfree(&found);
@@ -131,7 +120,7 @@ static int ask_all(struct asked_list *list)
 
 static int ask_one(const char *argument, struct asked_list *list)
 {
-	char name[CLI_NAME_SIZE], path[sizeof(MONITOR_RUN_DIRECTORY) + CLI_NAME_SIZE + 8];
+	char name[CLI_NAME_SIZE], path[PLACE_PATH_SIZE];
 	int error;
 
 	if (cli_tunnel_name(name, argument))
@@ -139,8 +128,9 @@ static int ask_one(const char *argument, struct asked_list *list)
 	list->items = calloc(1, sizeof(*list->items));
 	if (!list->items)
 		return CLI_FAILED;
-	snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
-	error = ask_tunnel(path, list->items);
+	error = place_find_socket(path, name);
+	if (!error)
+		error = ask_tunnel(path, list->items);
 	if (error)
 		return cli_unreachable(name, error);
 	list->count = 1;

@@ -12,14 +12,7 @@
 #include <stdio.h>
 
 #include "core/key.h"
-
-enum status_state {
-	STATUS_UP,          /* a session is in use */
-	STATUS_HANDSHAKING, /* it is being asked for one, or was asked and never answered */
-	STATUS_STALE,       /* the last handshake is too old for its session */
-	STATUS_NEVER,       /* nobody has asked the other end yet */
-	STATUS_UNRESOLVED,  /* its name has no address yet */
-};
+#include "host/peer_state.h"
 
 /* Strings point into the answers that were parsed; NULL: not told. */
 struct status_peer {
@@ -74,10 +67,9 @@ int status_parse_engine(struct status *status, char *answer);
 int status_parse_monitor(struct status *status, char *answer);
 void status_free(struct status *status);
 
-enum status_state status_peer_state(const struct status_peer *peer, uint64_t now);
+enum peer_state status_peer_state(const struct status_peer *peer, uint64_t now);
 /* Since when it is in that state, in Unix time; 0: not known. */
 uint64_t status_peer_since(const struct status_peer *peer, uint64_t now);
-const char *status_state_name(enum status_state state);
 
 /* What last went wrong with it, in words; NULL: nothing since its last handshake. */
 const char *status_peer_error(const struct status_peer *peer);

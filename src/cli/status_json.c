@@ -135,7 +135,7 @@ static void put_peer(FILE *to, const struct status_peer *peer, uint64_t now)
 	fputs("\n      { ", to);
 	put_member(to, "public_key", peer->public_key);
 	put_member(to, "name", peer->name);
-	put_member(to, "state", status_state_name(status_peer_state(peer, now)));
+	put_member(to, "state", peer_state_name(status_peer_state(peer, now)));
 	put_number_or_null(to, "since", status_peer_since(peer, now));
 	put_member(to, "endpoint", peer->endpoint);
 	put_member(to, "endpoint_name", peer->endpoint_name);

@@ -7,10 +7,6 @@
 #include "cli/status.h"
 #include "core/tunnel.h"
 
-enum {
-	SESSION_SECONDS = 180, /* a session lives that long after its handshake */
-};
-
 /* Where a line's value goes. */
 struct field {
 	const char *key;
@@ -254,46 +250,30 @@ void status_free(struct status *status)
 	*status = (struct status){ 0 };
 }
 
-enum status_state status_peer_state(const struct status_peer *peer, uint64_t now)
+static struct peer_facts facts_of(const struct status_peer *peer)
 {
-	if (peer->last_handshake && now < peer->last_handshake + SESSION_SECONDS)
-		return STATUS_UP;
-	if (peer->unresolved && !peer->endpoint)
-		return STATUS_UNRESOLVED;
-	if (peer->unanswered)
-		return STATUS_HANDSHAKING;
-	if (peer->last_handshake)
-		return STATUS_STALE;
-	return peer->tx_bytes ? STATUS_HANDSHAKING : STATUS_NEVER;
+	return (struct peer_facts){ .last_handshake = peer->last_handshake,
+		.tx_bytes = peer->tx_bytes,
+		.unanswered = peer->unanswered,
+		.added = peer->added,
+		.up_since = peer->up_since,
+		.unanswered_since = peer->unanswered_since,
+		.has_endpoint = peer->endpoint,
+		.unresolved = peer->unresolved };
+}
+
+enum peer_state status_peer_state(const struct status_peer *peer, uint64_t now)
+{
+	const struct peer_facts facts = facts_of(peer);
+
+	return peer_state(&facts, now);
 }
 
 uint64_t status_peer_since(const struct status_peer *peer, uint64_t now)
 {
-	switch (status_peer_state(peer, now)) {
-	case STATUS_UP:
-		return peer->up_since;
-	case STATUS_HANDSHAKING:
-		return peer->unanswered_since;
-	case STATUS_STALE:
-		return peer->last_handshake + SESSION_SECONDS;
-	case STATUS_NEVER:
-	case STATUS_UNRESOLVED:
-		break;
-	}
-	return peer->added;
-}
+	const struct peer_facts facts = facts_of(peer);
 
-const char *status_state_name(enum status_state state)
-{
-	static const char *const names[] = {
-		[STATUS_UP] = "up",
-		[STATUS_HANDSHAKING] = "handshaking",
-		[STATUS_STALE] = "stale",
-		[STATUS_NEVER] = "never",
-		[STATUS_UNRESOLVED] = "unresolved",
-	};
-
-	return names[state];
+	return peer_state_since(&facts, now);
 }
 
 const char *status_peer_error(const struct status_peer *peer)
@@ -312,13 +292,13 @@ static bool peer_is_missed(const struct status_peer *peer, uint64_t now)
 	if (!peer->endpoint_name) /* it is the one who calls */
 		return false;
 	switch (status_peer_state(peer, now)) {
-	case STATUS_HANDSHAKING:
-	case STATUS_UNRESOLVED:
+	case PEER_HANDSHAKING:
+	case PEER_UNRESOLVED:
 		return true;
-	case STATUS_STALE: /* without traffic that is as it should be */
-	case STATUS_NEVER:
+	case PEER_STALE: /* without traffic that is as it should be */
+	case PEER_NEVER:
 		return peer->keepalive != 0;
-	case STATUS_UP:
+	case PEER_UP:
 		break;
 	}
 	return false;

@@ -115,7 +115,7 @@ static void fill_row(
 		text_add(&cells[0], "%s", peer->name);
 	else
 		text_add(&cells[0], "%.8s...", peer->public_key);
-	text_add(&cells[1], "%s", status_state_name(status_peer_state(peer, now)));
+	text_add(&cells[1], "%s", peer_state_name(status_peer_state(peer, now)));
 	if (status_peer_since(peer, now)) {
 		text_add(&cells[1], " for ");
 		add_age(&cells[1], seconds_since(status_peer_since(peer, now), now));

@@ -22,6 +22,7 @@
 #include "host/host_id.h"
 #include "host/leftover.h"
 #include "host/monitor_state.h"
+#include "host/place.h"
 #include "host/save.h"
 
 /* Milliseconds. */
@@ -47,12 +48,31 @@ static void forget_socket(struct monitor *monitor, const char *path)
 	undo_remove(monitor->routing.state_path, LEFTOVER_SOCKET, path);
 }
 
+/* Where `wg` looks for it, if we may write there. */
+static int wg_socket_path(const struct monitor *monitor, char path[PLACE_PATH_SIZE])
+{
+	if (!geteuid())
+		return listener_path(path, monitor->config->device);
+	return place_path(path, monitor->config->device, "wg");
+}
+
+static int open_wg_socket(struct monitor *monitor)
+{
+	char path[PLACE_PATH_SIZE];
+	int error;
+
+	if (!geteuid())
+		return listener_open(monitor->config->device, &monitor->wg_listener);
+	error = wg_socket_path(monitor, path);
+	return error ? error : listener_open_path(path, 0600, &monitor->wg_listener);
+}
+
 /* The device's name and the socket for `wg`. */
 static int claim_names(struct monitor *monitor)
 {
 	if (if_nametoindex(monitor->config->device))
 		return -EEXIST;
-	return listener_open(monitor->config->device, &monitor->wg_listener);
+	return open_wg_socket(monitor);
 }
 
 /* We have the tunnel's lock, so its former monitor is dead. Where that was sudden its engine is
@@ -74,11 +94,11 @@ static int claim_names_patiently(struct monitor *monitor)
 static int up_sockets(struct monitor *monitor)
 {
 	const char *device = monitor->config->device;
-	char path[LISTENER_PATH_SIZE];
+	char path[PLACE_PATH_SIZE];
 	int error = control_open(monitor);
 
 	if (!error)
-		error = listener_path(path, device);
+		error = wg_socket_path(monitor, path);
 	if (!error)
 		error = note_socket(monitor, path);
 	if (error)
@@ -90,7 +110,7 @@ static int up_sockets(struct monitor *monitor)
 			"another name with Device =",
 			device);
 	else if (error)
-		monitor_error(monitor, "cannot listen on /var/run/wireguard/%s.sock: %s%s", device,
+		monitor_error(monitor, "cannot listen at %s's socket for wg: %s%s", device,
 			strerror(-error),
 			error == -EADDRINUSE ? " (another WireGuard program has it)" : "");
 	else
@@ -100,14 +120,15 @@ static int up_sockets(struct monitor *monitor)
 
 static void down_sockets(struct monitor *monitor)
 {
-	char path[LISTENER_PATH_SIZE];
+	char path[PLACE_PATH_SIZE];
+	const int error = wg_socket_path(monitor, path);
 
 	if (monitor->wg_listener >= 0)
 		close(monitor->wg_listener);
 	monitor->wg_listener = -1;
-	if (monitor->wg_listener_made)
-		listener_remove(monitor->config->device);
-	if (!listener_path(path, monitor->config->device))
+	if (monitor->wg_listener_made && !error)
+		unlink(path);
+	if (!error)
 		forget_socket(monitor, path);
 	control_close(monitor);
 }
@@ -295,6 +316,11 @@ static int up_keys(struct monitor *monitor)
 	if (error == -EADDRINUSE)
 		monitor_error(monitor,
 			"UDP port %u is in use: stop what uses it, or choose another ListenPort",
+			monitor->config->listen_port);
+	else if (error == -EACCES)
+		monitor_error(monitor,
+			"UDP port %u takes CAP_NET_BIND_SERVICE: choose one from 1024 on, or start "
+			"culvert with that capability",
 			monitor->config->listen_port);
 	else if (error && error != -EINTR)
 		monitor_error(

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -82,13 +81,6 @@ pid_t child_fork(const int *keep, size_t keep_count)
 	if (read_from_nowhere() || close_all_but(keep, keep_count))
 		_exit(126);
 	reset_signals();
-	return 0;
-}
-
-int child_drop_user(uid_t uid, gid_t gid)
-{
-	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
-		return -errno;
 	return 0;
 }
 

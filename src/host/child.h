@@ -9,14 +9,11 @@
 /*
  * fork(2). The child has a session of its own, and so a process group: a terminal's Ctrl-C is for
  * the monitor alone, which then ends its children in order; and a child that was taken over cannot
- * type into root's terminal (TIOCSTI), nor is one stopped for writing to it. The child has no signal
- * blocked, ignored or caught, standard input from /dev/null, output and errors as ours, and of the
- * other descriptors only those listed (-1 stands for none).
+ * type into root's terminal (TIOCSTI), nor is one stopped for writing to it. The child has no
+ * signal blocked, ignored or caught, standard input from /dev/null, output and errors as ours, and
+ * of the other descriptors only those listed (-1 stands for none).
  */
 pid_t child_fork(const int *keep, size_t keep_count);
-
-/* Becomes an unprivileged user for good, supplementary groups dropped. 0 or -errno. */
-int child_drop_user(uid_t uid, gid_t gid);
 
 /* Who runs what needs no privilege: the given user, or without one `culvert` if there is such a
  * user, else `nobody`. 0 and *uid, *gid, *chosen (static storage or the argument); -ENOENT: no such

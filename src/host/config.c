@@ -26,6 +26,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/credentials.h"
+
 enum {
 	SEMICOLON = 1,
 	KEY_NAME_MAX = 32,   /* longer than every key there is */
@@ -414,9 +416,11 @@ out:
 
 /* ---- the file ---- */
 
-const char *config_secret_complaint(const struct stat *status)
+const char *config_secret_complaint(const char *path, const struct stat *status)
 {
-	if (status->st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH))
+	const mode_t fine = credentials_has(path) ? S_IRGRP : 0;
+
+	if (status->st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH) & ~fine)
 		return "group or others can read or write it";
 	if (status->st_uid != 0 && status->st_uid != geteuid())
 		return "it belongs to another user";
@@ -425,8 +429,8 @@ const char *config_secret_complaint(const struct stat *status)
 
 static void check_permissions(struct config_parser *parser)
 {
-	const char *complaint = config_secret_complaint(&parser->status);
 	const char *path = parser->config->path;
+	const char *complaint = config_secret_complaint(path, &parser->status);
 
 	for (size_t i = 0; i <= parser->config->peer_count && complaint; i++) {
 		for (size_t row = 0; row < config_row_count(); row++) {
@@ -482,11 +486,12 @@ static int read_text(int fd, const struct stat *status, struct config_problems *
 	return 0;
 }
 
-static int open_file(
-	const char *path, bool by_name, struct config_problems *problems, struct stat *status)
+static int open_file(const char *path, bool by_name, int open_already,
+	struct config_problems *problems, struct stat *status)
 {
 	/* O_NONBLOCK: a fifo is refused below instead of waited for. */
-	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const int fd = open_already >= 0 ? fcntl(open_already, F_DUPFD_CLOEXEC, 0)
+					 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0 || fstat(fd, status) < 0) {
 		file_error(problems, "cannot open: %s%s", strerror(errno),
@@ -509,7 +514,8 @@ static int parse_file(struct config_parser *parser, bool by_name)
 {
 	char *text = NULL;
 	size_t len = 0;
-	const int fd = open_file(parser->config->path, by_name, parser->problems, &parser->status);
+	const int fd = open_file(parser->config->path, by_name, parser->open_file, parser->problems,
+		&parser->status);
 	if (fd < 0)
 		return fd;
 	int error = read_text(fd, &parser->status, parser->problems, &text, &len);
@@ -538,6 +544,20 @@ bool config_device_name_ok(const char *name)
 		       len;
 }
 
+/* Of a credential of this name, else in the directory. NULL: out of memory. */
+static char *path_of_name(const char *directory, const char *name)
+{
+	char *file, *path;
+
+	if (asprintf(&file, "%s.conf", name) < 0)
+		return NULL;
+	path = credentials_find(file);
+	if (!path && errno != ENOMEM && asprintf(&path, "%s/%s", directory, file) < 0)
+		path = NULL;
+	free(file);
+	return path;
+}
+
 /* The path, and the file's name without its .conf. */
 static int name_file(struct config *config, struct config_problems *problems, const char *directory,
 	const char *name_or_path)
@@ -546,10 +566,7 @@ static int name_file(struct config *config, struct config_problems *problems, co
 	const char *base = slash ? slash + 1 : name_or_path;
 	size_t len = strlen(base);
 
-	if (slash)
-		config->path = strdup(name_or_path);
-	else if (asprintf(&config->path, "%s/%s.conf", directory, name_or_path) < 0)
-		config->path = NULL;
+	config->path = slash ? strdup(name_or_path) : path_of_name(directory, name_or_path);
 	if (slash && len > 5 && !strcmp(base + len - 5, ".conf"))
 		len -= 5;
 	config->name = strndup(base, len);
@@ -558,11 +575,13 @@ static int name_file(struct config *config, struct config_problems *problems, co
 	return config->path && config->name && problems->file ? 0 : -ENOMEM;
 }
 
-int config_load_from(const char *directory, const char *name_or_path, struct config **config,
-	struct config_problems *problems)
+static int load_from(const char *directory, const char *name_or_path, struct config_parser how,
+	struct config **config, struct config_problems *problems)
 {
-	struct config_parser parser = { .problems = problems };
+	struct config_parser parser = how;
 	int error = -ENOMEM;
+
+	parser.problems = problems;
 
 	*config = NULL;
 	*problems = (struct config_problems){ 0 };
@@ -589,9 +608,31 @@ out:
 	return error;
 }
 
+int config_load_from(const char *directory, const char *name_or_path, struct config **config,
+	struct config_problems *problems)
+{
+	return load_from(directory, name_or_path, (struct config_parser){ .open_file = -1 }, config,
+		problems);
+}
+
 int config_load(const char *name_or_path, struct config **config, struct config_problems *problems)
 {
 	return config_load_from(CONFIG_DIRECTORY, name_or_path, config, problems);
+}
+
+int config_load_without_key_files(
+	const char *name_or_path, struct config **config, struct config_problems *problems)
+{
+	return load_from(CONFIG_DIRECTORY, name_or_path,
+		(struct config_parser){ .open_file = -1, .without_key_files = true }, config,
+		problems);
+}
+
+int config_load_open(
+	int fd, const char *path, struct config **config, struct config_problems *problems)
+{
+	return load_from(CONFIG_DIRECTORY, path, (struct config_parser){ .open_file = fd }, config,
+		problems);
 }
 
 static void strings_free(struct config_strings *strings)

@@ -94,7 +94,7 @@ struct config {
 	struct config_file file;
 	char *name; /* the tunnel's: the file's name without .conf */
 	char device[CONFIG_DEVICE_SIZE];
-	struct config_key private_key; /* exactly one of these two is given */
+	struct config_key private_key; /* exactly one of these two is given, or is in its file */
 	struct config_key shared_key;  /* then there is exactly one peer, with a cipher */
 	struct config_prefixes addresses;
 	struct config_dns dns;
@@ -132,8 +132,9 @@ struct config_problems {
 };
 
 /*
- * Reads and checks a tunnel's file: NAME stands for DIRECTORY/NAME.conf, an argument with a slash
- * is the path itself. Key files that it names are read too. Nothing on the host is changed.
+ * Reads and checks a tunnel's file: NAME stands for the credential NAME.conf (host/credentials.h),
+ * if there is one, else for DIRECTORY/NAME.conf; an argument with a slash is the path itself. Key
+ * files that it names are read too. Nothing on the host is changed.
  *
  * 0 and *config is the caller's, to be freed with config_free; -EINVAL or -ENOMEM and it is NULL.
  * The problems are the caller's in either case.
@@ -141,6 +142,15 @@ struct config_problems {
 int config_load(const char *name_or_path, struct config **config, struct config_problems *problems);
 int config_load_from(const char *directory, const char *name_or_path, struct config **config,
 	struct config_problems *problems);
+
+/* The same for what does without keys and may come before their files can be read, at boot: those
+ * are not looked at, and keys that they hold are not given. */
+int config_load_without_key_files(
+	const char *name_or_path, struct config **config, struct config_problems *problems);
+
+/* The same of a file that is open at its beginning (and stays open), whatever is at the path. */
+int config_load_open(
+	int fd, const char *path, struct config **config, struct config_problems *problems);
 
 /* For a process that needs the rest of it. */
 void config_wipe_secrets(struct config *config);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/aead.h"
+#include "host/credentials.h"
 #include "host/suggest.h"
 
 enum { KEY_LINE_MAX = 256 }; /* of a key file's first line */
@@ -391,7 +392,7 @@ static int key_file_open(
 			close(fd);
 		return -1;
 	}
-	const char *complaint = config_secret_complaint(&status);
+	const char *complaint = config_secret_complaint(path, &status);
 	if (!S_ISREG(status.st_mode))
 		config_error(parser, parser->line, "%s: %s is not a regular file", row->option.name,
 			shown.text);
@@ -405,13 +406,16 @@ static int key_file_open(
 	return -1;
 }
 
-/* The path of a key file: a relative one starts where the tunnel's file is. */
+/* The path of a key file: a name alone may be a credential's; another relative one starts where
+ * the tunnel's file is. */
 static char *key_file_path(const struct config_parser *parser, const char *value)
 {
 	const char *config_path = parser->config->path;
 	const char *slash = strrchr(config_path, '/');
-	char *path = NULL;
+	char *path = credentials_find(value);
 
+	if (path || errno == ENOMEM)
+		return path;
 	if (value[0] == '/' || !slash)
 		return strdup(value);
 	if (asprintf(&path, "%.*s/%s", (int)(slash - config_path), config_path, value) < 0)
@@ -436,6 +440,8 @@ static void parse_key_file(
 			row->option.name);
 		return;
 	}
+	if (parser->without_key_files)
+		return;
 	char *path = key_file_path(parser, value);
 	if (!path) {
 		parser->out_of_memory = true;

@@ -44,6 +44,8 @@ struct config_parser {
 	struct config_peer *peer;   /* being filled, NULL outside [Peer] */
 	struct config_lines *lines; /* [0] is [Interface]'s, [1 + i] peer i's */
 	bool comment_cut;           /* the line being read had a '#' after its value */
+	int open_file;              /* the tunnel's file, open already; -1: it is to be opened */
+	bool without_key_files;
 	bool out_of_memory;
 };
 
@@ -71,7 +73,7 @@ struct config_shown config_show(const char *value);
  * up to a power of two. */
 bool config_list_grow(struct config_parser *parser, void **items, size_t count, size_t item_size);
 /* Says what is wrong with a file that holds a secret, or NULL. */
-const char *config_secret_complaint(const struct stat *status);
+const char *config_secret_complaint(const char *path, const struct stat *status);
 
 /* config_keys.c */
 size_t config_row_count(void);

@@ -3,6 +3,7 @@
 #include "host/control.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,20 +16,24 @@
 #include "host/dns_step.h"
 #include "host/monitor.h"
 #include "host/monitor_state.h"
+#include "host/place.h"
 
 enum {
 	REQUEST_MAX = 64,
-	CLIENT_TIMEOUT = 5000, /* milliseconds for a client to ask, and to take what it asked for */
+	CLIENT_TIMEOUT = 5000, /* milliseconds for a client to ask, and to take what it asked for;
+				  and from one sign of life to the next for one that waits */
 };
 
 static int control_address(const struct monitor *monitor, struct sockaddr_un *address)
 {
-	int len;
+	char path[PLACE_PATH_SIZE];
+	const int error = place_path(path, monitor->config->name, "sock");
 
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	len = snprintf(address->sun_path, sizeof(address->sun_path),
-		MONITOR_RUN_DIRECTORY "/%s.sock", monitor->config->name);
-	return len < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
+	if (error || strlen(path) >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address->sun_path, path);
+	return 0;
 }
 
 int control_open(struct monitor *monitor)
@@ -50,7 +55,7 @@ int control_open(struct monitor *monitor)
 	umask(mask);
 out:
 	if (error)
-		monitor_error(monitor, "cannot listen on " MONITOR_RUN_DIRECTORY "/%s.sock: %s",
+		monitor_error(monitor, "cannot listen on %s/%s.sock: %s", place_directory(),
 			monitor->config->name, strerror(-error));
 	return error;
 }
@@ -73,9 +78,23 @@ void control_client_drop(struct monitor_client *client)
 {
 	if (client->fd >= 0)
 		close(client->fd);
+	if (client->file >= 0)
+		close(client->file);
 	text_free(&client->in);
 	text_free(&client->out);
-	*client = (struct monitor_client){ .fd = -1 };
+	*client = (struct monitor_client){ .fd = -1, .file = -1 };
+}
+
+void control_client_overdue(struct monitor_client *client)
+{
+	static const char sign[] = "waiting=yes\n";
+
+	if (client->state == CLIENT_ASKING || client->state == CLIENT_ANSWERING) {
+		control_client_drop(client);
+	} else {
+		(void)send(client->fd, sign, sizeof(sign) - 1, MSG_NOSIGNAL);
+		client->deadline = monitor_now() + CLIENT_TIMEOUT;
+	}
 }
 
 void control_on_connect(struct monitor *monitor)
@@ -231,10 +250,31 @@ static void take_request(struct monitor *monitor, struct monitor_client *client)
 	finish_answer(client);
 }
 
+/* As recv; a file that comes with it is the client's. */
+static ssize_t receive(struct monitor_client *client, char *bytes, size_t size)
+{
+	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+	struct iovec vector = { bytes, size };
+	struct msghdr message = { .msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	const ssize_t len = recvmsg(client->fd, &message, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *head = len < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+		head->cmsg_len == CMSG_LEN(sizeof(int))) {
+		if (client->file >= 0)
+			close(client->file);
+		memcpy(&client->file, CMSG_DATA(head), sizeof(int));
+	}
+	return len;
+}
+
 void control_on_readable(struct monitor *monitor, struct monitor_client *client)
 {
 	char bytes[REQUEST_MAX];
-	ssize_t len = recv(client->fd, bytes, sizeof(bytes), 0);
+	ssize_t len = receive(client, bytes, sizeof(bytes));
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -310,20 +350,33 @@ static bool pause_for_one(struct monitor *monitor)
 /* Reads the file once for all that have asked by now. False: nobody has. */
 static bool reload_for_all(struct monitor *monitor)
 {
+	struct monitor_client *client;
 	struct text answer = { 0 };
 	bool anybody = monitor->reload;
 
 	monitor->reload = false;
 	/* Who asks from here on may have seen a newer file than the one that is read now. */
-	while (begin_next(monitor, false, CLIENT_RELOADING))
+	while ((client = begin_next(monitor, false, CLIENT_RELOADING))) {
 		anybody = true;
+		if (client->file >= 0) { /* the last one is the newest */
+			if (monitor->reload_file >= 0)
+				close(monitor->reload_file);
+			monitor->reload_file = client->file;
+			client->file = -1;
+		}
+	}
 	if (!anybody)
 		return false;
 	service_reloading(monitor);
+	monitor->busy = true;
 	if (reload_run(monitor, &answer))
 		text_add(&answer, "result=ok\n");
 	else
 		text_add(&answer, "result=failed\n");
+	monitor->busy = false;
+	if (monitor->reload_file >= 0)
+		close(monitor->reload_file);
+	monitor->reload_file = -1;
 	service_ready(monitor);
 	answer_all(monitor, CLIENT_RELOADING, &answer);
 	text_free(&answer);

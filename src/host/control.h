@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asking a running tunnel's monitor, at MONITOR_RUN_DIRECTORY/NAME.sock.
+ * Asking a running tunnel's monitor, at its NAME.sock (host/place.h).
  *
  * One request a connection: a line, "status", "reload" or "pause SECONDS". The answer is lines
  * KEY=VALUE and a blank one. status: name, state (starting, running, stopping), pid, engine_pid (0:
@@ -11,8 +11,10 @@
  * dns_backend (host/dns.h; not told: it is not set), dns_server and dns_domain (any number) and
  * dns_error; then for each peer of the file peer (its public key, base64) and, with an endpoint in
  * the file, endpoint_name (HOST:PORT), resolved (true or false) and resolve_error. What is empty is
- * not told. reload: problem (any number), warning (any number), result (ok or failed). pause:
- * problem, result.
+ * not told. reload, with which the tunnel's file may be handed over, open, for a monitor that has
+ * it as a credential and so cannot read the present one: waiting (again and again until it is done,
+ * for which a resolver's helpers may take their time), problem (any number), warning (any number),
+ * result (ok or failed). pause: problem, result.
  */
 #ifndef HOST_CONTROL_H
 #define HOST_CONTROL_H
@@ -23,16 +25,19 @@ enum {
 	CONTROL_ANSWER_MAX = 64 << 20,
 	CONTROL_PAUSE_MAX = 86400,   /* seconds */
 	CONTROL_TIMEOUT = 5,         /* seconds for an answer to status */
-	CONTROL_RELOAD_TIMEOUT = 60, /* and to reload, where the engine is asked and names of hosts
-					are not, and to pause: both may set DNS */
+	CONTROL_RELOAD_TIMEOUT = 60, /* and of silence in one to reload or to pause */
 };
 
 /*
  * Connects to a socket, writes the request and reads until the other end closes or, with end given,
  * until the answer ends with that. 0 and *answer, the caller's; or -errno (-ENOENT, -ECONNREFUSED:
- * nobody is there; -EACCES: not root; -ETIMEDOUT).
+ * nobody is there; -EACCES: not root; -ETIMEDOUT: nothing came for that long).
  */
 int control_ask(const char *path, const char *request, const char *end, int timeout_seconds,
 	struct text *answer);
+
+/* The same, handing over an open file with the request (-1: none). */
+int control_ask_with_file(const char *path, const char *request, int file, const char *end,
+	int timeout_seconds, struct text *answer);
 
 #endif

@@ -3,6 +3,8 @@
 #include "host/control.h"
 
 #include <errno.h>
+#include <stdalign.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -48,6 +50,24 @@ static int send_all(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
+/* The first byte, and the file with it. */
+static int send_file(int fd, const char *bytes, int file)
+{
+	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec vector = { (char *)(uintptr_t)bytes, 1 };
+	struct msghdr message = { .msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &file, sizeof(int));
+	return sendmsg(fd, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
 static bool ends_with(const struct text *text, const char *end)
 {
 	size_t len = strlen(end);
@@ -81,12 +101,21 @@ static int receive_all(int fd, const char *end, struct text *answer)
 int control_ask(const char *path, const char *request, const char *end, int timeout_seconds,
 	struct text *answer)
 {
-	int fd = open_connection(path, timeout_seconds), error;
+	return control_ask_with_file(path, request, -1, end, timeout_seconds, answer);
+}
+
+int control_ask_with_file(const char *path, const char *request, int file, const char *end,
+	int timeout_seconds, struct text *answer)
+{
+	int fd = open_connection(path, timeout_seconds), error = 0;
 
 	*answer = (struct text){ 0 };
 	if (fd < 0)
 		return fd;
-	error = send_all(fd, request, strlen(request));
+	if (file >= 0)
+		error = send_file(fd, request++, file);
+	if (!error)
+		error = send_all(fd, request, strlen(request));
 	if (!error)
 		error = receive_all(fd, end, answer);
 	close(fd);

@@ -227,8 +227,11 @@ static bool address_covers(const struct config_prefix *address, const struct con
 	return !rest || (address->address[whole] ^ prefix->address[whole]) >> (8 - rest) == 0;
 }
 
+/* With a kill switch the blocked route to the prefix itself would win over the address's. */
 static bool is_covered(const struct config *config, const struct config_prefix *prefix)
 {
+	if (config->kill_switch)
+		return false;
 	for (size_t i = 0; i < config->addresses.count; i++) {
 		if (address_covers(&config->addresses.items[i], prefix))
 			return true;

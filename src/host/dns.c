@@ -15,13 +15,12 @@
 #include "host/dns_file.h"
 #include "host/helper.h"
 #include "host/lock.h"
-#include "host/monitor.h"
+#include "host/place.h"
 #include "host/text.h"
 
 enum { RECORD_SIZE = 512 };
 
 const struct dns_places dns_host_places = {
-	.run_directory = MONITOR_RUN_DIRECTORY,
 	.resolv_conf = "/etc/resolv.conf",
 	.resolved_directory = "/run/systemd/resolve",
 	.interface_order = "/etc/resolvconf/interface-order",
@@ -182,9 +181,14 @@ enum dns_backend dns_choose(const struct dns_places *places, char why[DNS_WHY_SI
 
 /* ---- the record ---- */
 
+static const char *run_directory(const struct dns_places *places)
+{
+	return places->run_directory ? places->run_directory : place_directory();
+}
+
 static bool record_path(char path[PATH_MAX], const struct dns_places *places, const char *name)
 {
-	return snprintf(path, PATH_MAX, "%s/%s.dns", places->run_directory, name) < PATH_MAX;
+	return snprintf(path, PATH_MAX, "%s/%s.dns", run_directory(places), name) < PATH_MAX;
 }
 
 /* 0 or -errno. */
@@ -366,7 +370,7 @@ static bool resolvconf_set(const char *record, const struct text *lines,
 static bool file_set(const struct dns_places *places, const struct dns_settings *settings,
 	const struct text *lines, char why[DNS_WHY_SIZE])
 {
-	const int turn = lock_take_turn(places->run_directory);
+	const int turn = lock_take_turn(run_directory(places));
 	const int error = dns_file_set(places->resolv_conf, settings->name, lines->bytes);
 
 	if (turn >= 0)
@@ -381,7 +385,7 @@ static bool file_set(const struct dns_places *places, const struct dns_settings 
 static bool file_restore(const struct dns_places *places, const char *name, char why[DNS_WHY_SIZE])
 {
 	const char *path = places->resolv_conf;
-	const int turn = lock_take_turn(places->run_directory);
+	const int turn = lock_take_turn(run_directory(places));
 	const int result = dns_file_restore(path, name);
 
 	if (turn >= 0)
@@ -500,7 +504,7 @@ bool dns_set(const struct dns_places *places, enum dns_backend backend,
 	error = record_write(places, name, backend, record);
 	if (error) {
 		snprintf(why, DNS_WHY_SIZE, "cannot make the record %s/%s.dns: %s",
-			places->run_directory, name, strerror(-error));
+			run_directory(places), name, strerror(-error));
 		return false;
 	}
 	if (set(places, backend, record, settings, runner, why))

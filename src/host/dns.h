@@ -25,7 +25,7 @@ enum { DNS_WHY_SIZE = 256 };
 
 /* Where things are. */
 struct dns_places {
-	const char *run_directory;
+	const char *run_directory; /* NULL: that of who we are (host/place.h) */
 	const char *resolv_conf;
 	const char *resolved_directory; /* where systemd-resolved has its socket and its files */
 	const char *interface_order;    /* of Debian's resolvconf */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "engine/log.h"
 #include "host/helper.h"
@@ -28,12 +29,15 @@ static bool run(void *context, const char *const *arguments, const char *input, 
 	struct monitor *monitor = context;
 	const unsigned stops = monitor->stop_signals;
 	const uint64_t until = monitor_now() + HELPER_TIMEOUT;
+	const bool busy = monitor->busy;
 	int error = helper_start(arguments, input, &monitor->hook);
 
 	if (error)
 		monitor->hook = 0;
+	monitor->busy = true;
 	while (monitor->hook && monitor->stop_signals == stops && monitor_now() < until)
 		monitor_pump(monitor, until);
+	monitor->busy = busy;
 	if (monitor->hook)
 		error = monitor->stop_signals == stops ? -ETIMEDOUT : -EINTR;
 	end_helper(monitor);
@@ -74,8 +78,10 @@ static int set(struct monitor *monitor)
 	if (dns->backend == DNS_NONE ||
 		!dns_set(&dns_host_places, dns->backend, &settings, &runner, dns->why)) {
 		dns->backend = DNS_NONE;
-		log_line(
-			LOG_WARNING, "DNS is not set, names are looked up as before: %s", dns->why);
+		log_line(LOG_WARNING, "DNS is not set, names are looked up as before: %s%s",
+			dns->why,
+			geteuid() ? " (it takes root, or polkit's leave for systemd-resolved)"
+				  : "");
 		return -EIO;
 	}
 	*dns->why = 0;

@@ -14,6 +14,7 @@
 #include "engine/log.h"
 #include "host/child.h"
 #include "host/monitor_state.h"
+#include "host/rights.h"
 
 enum {
 	ANSWER_TIMEOUT =
@@ -95,7 +96,7 @@ void engine_stop(struct monitor *monitor)
 		monitor_pump(monitor, until);
 	if (monitor->engine) {
 		log_line(LOG_WARNING, "the engine did not end in time: it is killed");
-		kill(monitor->engine, SIGKILL);
+		rights_kill(monitor->engine, SIGKILL, monitor->uid, monitor->gid);
 	}
 	while (monitor->engine)
 		monitor_pump(monitor, monitor_now() + 100);

@@ -12,7 +12,7 @@
 #include "engine/log.h"
 #include "host/dns.h"
 #include "host/lock.h"
-#include "host/monitor.h"
+#include "host/place.h"
 #include "host/policy.h"
 #include "host/policy_host.h"
 #include "host/sysctl.h"
@@ -132,16 +132,17 @@ static int put_back_dns(const char *name, void (*told)(const char *what, const c
 int leftover_down(
 	const char *name, bool keep_switch, void (*told)(const char *what, const char *value))
 {
-	char path[UNDO_PATH_SIZE], socket_path[UNDO_PATH_SIZE];
+	char path[UNDO_PATH_SIZE], socket_path[PLACE_PATH_SIZE];
 	struct netlink *netlink = NULL;
 	int lock = -1, error = undo_path(path, name);
 
+	if (!error)
+		error = place_path(socket_path, name, "sock");
 	if (!error)
 		error = lock_take(name, &lock);
 	if (!error)
 		error = netlink_open(&netlink);
 	if (!error) {
-		snprintf(socket_path, sizeof(socket_path), MONITOR_RUN_DIRECTORY "/%s.sock", name);
 		unlink(socket_path);
 		error = leftover_undo(netlink, path, keep_switch, told);
 		const int dns = put_back_dns(name, told);
@@ -187,9 +188,8 @@ int leftover_block(const struct config *config, char complaint[LEFTOVER_COMPLAIN
 		return error;
 	}
 	if (error) {
-		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE,
-			"cannot lock " MONITOR_RUN_DIRECTORY "/%.255s.lock: %s", config->name,
-			strerror(-error));
+		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE, "cannot lock %s/%.255s.lock: %s",
+			place_directory(), config->name, strerror(-error));
 		return error;
 	}
 	error = close_switch(config, complaint);

@@ -11,20 +11,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/monitor.h"
+#include "host/place.h"
 
 int lock_take(const char *name, int *fd)
 {
-	char path[sizeof(MONITOR_RUN_DIRECTORY) + NAME_MAX + 16];
+	char path[PLACE_PATH_SIZE];
 	const mode_t mask = umask(022); /* anybody may see which tunnels there are */
-	int error = mkdir(MONITOR_RUN_DIRECTORY, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	int error = mkdir(place_directory(), 0755) < 0 && errno != EEXIST ? -errno : 0;
 
 	umask(mask);
 	if (error)
 		return error;
-	if (snprintf(path, sizeof(path), MONITOR_RUN_DIRECTORY "/%s.lock", name) >=
-		(int)sizeof(path))
-		return -ENAMETOOLONG;
+	error = place_path(path, name, "lock");
+	if (error)
+		return error;
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (*fd < 0)
 		return -errno;

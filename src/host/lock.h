@@ -8,7 +8,7 @@
 int lock_take(const char *name, int *fd);
 
 /* Waits until no other tunnel is about to change what they all share. The descriptor, to be closed
- * soon; or -errno. The directory is MONITOR_RUN_DIRECTORY; its file .turn is only root's to lock,
+ * soon; or -errno. The directory is place_directory(); its file .turn is only its owner's to lock,
  * while a directory can be locked, for as long as they like, by all who may read it. */
 int lock_take_turn(const char *directory);
 

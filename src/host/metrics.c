@@ -19,6 +19,7 @@
 #include "engine/listener.h"
 #include "engine/log.h"
 #include "engine/sandbox.h"
+#include "host/rights.h"
 #include "host/child.h"
 
 enum {
@@ -94,6 +95,8 @@ int metrics_start(struct metrics *metrics, struct config *config, uid_t uid, gid
 
 	if (page == MAP_FAILED)
 		return -errno;
+	metrics->uid = uid;
+	metrics->gid = gid;
 	metrics->facts = page;
 	metrics->facts->since = (uint64_t)time(NULL);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -117,7 +120,7 @@ int metrics_start(struct metrics *metrics, struct config *config, uid_t uid, gid
 void metrics_end(struct metrics *metrics)
 {
 	if (metrics->pid)
-		kill(metrics->pid, SIGKILL);
+		rights_kill(metrics->pid, SIGKILL, metrics->uid, metrics->gid);
 }
 
 void metrics_on_exit(struct metrics *metrics, int wait_status)

@@ -21,7 +21,9 @@ struct metrics_facts {
 
 /* The monitor's side. Start it zeroed, with descriptors of -1. */
 struct metrics {
-	pid_t pid;                   /* 0: not running */
+	pid_t pid; /* 0: not running */
+	uid_t uid; /* whom it is run as */
+	gid_t gid;
 	int listener;                /* -1: not open */
 	int engine_end;              /* for the engine; -1: none, or it has it */
 	struct metrics_facts *facts; /* NULL: no metrics */

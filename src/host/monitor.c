@@ -19,6 +19,8 @@
 #include "host/dns_step.h"
 #include "host/lock.h"
 #include "host/monitor_state.h"
+#include "host/place.h"
+#include "host/rights.h"
 
 void monitor_error(struct monitor *monitor, const char *format, ...)
 {
@@ -90,7 +92,7 @@ static void on_engine_request(struct monitor *monitor)
 		return;
 	if (error == -EPROTO && monitor->engine) {
 		monitor_error(monitor, "the engine sent a malformed request: it is ended");
-		kill(monitor->engine, SIGKILL);
+		rights_kill(monitor->engine, SIGKILL, monitor->uid, monitor->gid);
 	}
 	if (error == -EPROTO || error == -EPIPE || error == -ECONNRESET) {
 		close(monitor->engine_requests);
@@ -208,19 +210,16 @@ static void dispatch(struct monitor *monitor, const struct poll_set *set, nfds_t
 	}
 }
 
-static uint64_t drop_slow_clients(struct monitor *monitor)
+static uint64_t attend_slow_clients(struct monitor *monitor)
 {
 	uint64_t now = monitor_now(), next = MONITOR_NEVER;
 
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		struct monitor_client *client = &monitor->clients[i];
 
-		if (client->fd < 0 ||
-			(client->state != CLIENT_ASKING && client->state != CLIENT_ANSWERING))
-			continue;
-		if (client->deadline <= now)
-			control_client_drop(client);
-		else if (client->deadline < next)
+		if (client->fd >= 0 && client->deadline <= now)
+			control_client_overdue(client);
+		if (client->fd >= 0 && client->deadline < next)
 			next = client->deadline;
 	}
 	return next;
@@ -228,12 +227,15 @@ static uint64_t drop_slow_clients(struct monitor *monitor)
 
 void monitor_pump(struct monitor *monitor, uint64_t until)
 {
-	uint64_t client_deadline = drop_slow_clients(monitor), now = monitor_now();
+	const uint64_t client_deadline = attend_slow_clients(monitor);
+	const uint64_t breath = service_breathe(monitor), now = monitor_now();
 	struct poll_set set;
 	int timeout = -1;
 
 	if (client_deadline < until)
 		until = client_deadline;
+	if (breath < until)
+		until = breath;
 	if (until != MONITOR_NEVER)
 		timeout = until <= now ? 0 : until - now < 60000 ? (int)(until - now) : 60000;
 	watch_all(monitor, &set);
@@ -271,7 +273,7 @@ static int take_lock(struct monitor *monitor)
 			"%s is running already (culvert status %s); stop that one first", name,
 			name);
 	else if (error)
-		monitor_error(monitor, "cannot lock " MONITOR_RUN_DIRECTORY "/%s.lock: %s", name,
+		monitor_error(monitor, "cannot lock %s/%s.lock: %s", place_directory(), name,
 			strerror(-error));
 	return error;
 }
@@ -292,16 +294,36 @@ static int find_user(struct monitor *monitor)
 			"unprivileged user",
 			monitor->user);
 		error = -EPERM;
+	} else if (monitor->uid == geteuid() || monitor->gid == getegid()) {
+		monitor_error(monitor,
+			"User = %s is the user or group that culvert itself runs as, and the "
+			"engine must not reach it: name another one",
+			monitor->user);
+		error = -EPERM;
 	}
 	return error;
 }
 
+/* What the file asks for and we cannot do, before anything is done. */
+static int check_rights(struct monitor *monitor)
+{
+	char text[RIGHTS_REFUSAL_SIZE];
+	const char *refusal = rights_refusal(monitor->config, monitor->no_hooks, text);
+
+	if (!refusal)
+		return geteuid() ? rights_keep_to_us() : 0;
+	monitor_error(monitor, "%s: %s", monitor->config->path, refusal);
+	return -EPERM;
+}
+
 static int prepare(struct monitor *monitor)
 {
-	int error = take_lock(monitor);
+	int error = check_rights(monitor);
 
 	if (!error)
 		error = find_user(monitor);
+	if (!error)
+		error = take_lock(monitor);
 	if (!error)
 		error = take_signals(monitor);
 	if (!error) {
@@ -372,7 +394,7 @@ static int bring_up_and_run(struct monitor *monitor)
 	return error;
 }
 
-int monitor_run(struct config *config)
+int monitor_run(struct config *config, bool no_hooks)
 {
 	struct monitor *monitor = calloc(1, sizeof(*monitor));
 	int error = -ENOMEM;
@@ -380,11 +402,13 @@ int monitor_run(struct config *config)
 	if (!monitor)
 		goto out;
 	monitor->config = config;
+	monitor->no_hooks = no_hooks;
 	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
 	monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
-		monitor->clients[i].fd = -1;
+		monitor->clients[i].fd = monitor->clients[i].file = -1;
+	monitor->reload_file = -1;
 	monitor->metrics.listener = monitor->metrics.engine_end = -1;
 	monitor->since = time(NULL);
 	service_open(monitor);

@@ -27,6 +27,7 @@
 #include "host/names.h"
 #include "host/netlink.h"
 #include "host/notify.h"
+#include "host/peer_state.h"
 #include "host/resolve.h"
 #include "host/routing.h"
 #include "host/text.h"
@@ -35,7 +36,7 @@ enum {
 	MONITOR_CLIENTS_MAX = 8,
 	MONITOR_LOOKUPS_AT_ONCE = 8,
 	MONITOR_TEXT_SIZE = 256,
-	SERVICE_STATUS_SIZE = 2 * MONITOR_TEXT_SIZE,
+	SERVICE_STATUS_SIZE = 2 * MONITOR_TEXT_SIZE + PEER_SUMMARY_SIZE,
 };
 
 #define MONITOR_NEVER UINT64_MAX
@@ -76,7 +77,8 @@ enum monitor_client_state {
 
 /* Somebody at our control socket. */
 struct monitor_client {
-	int fd; /* -1: a free slot */
+	int fd;   /* -1: a free slot */
+	int file; /* the tunnel's, which it handed over for a reload; -1: none */
 	enum monitor_client_state state;
 	uint64_t deadline;
 	bool wants_pause; /* not a reload */
@@ -93,6 +95,7 @@ struct monitor_dns {
 
 struct monitor {
 	struct config *config;
+	bool no_hooks;
 	const char *state; /* "starting", "running", "stopping" */
 	time_t since;
 	char last_error[MONITOR_TEXT_SIZE];
@@ -102,7 +105,9 @@ struct monitor {
 	int listener; /* our control socket */
 	struct monitor_client clients[MONITOR_CLIENTS_MAX];
 	unsigned stop_signals; /* how often we were told to stop */
-	bool reload;
+	bool reload;           /* somebody asked for one */
+	bool busy; /* the loop stands still, with what has limits of its own: a reload, a helper */
+	int reload_file; /* with this file; -1: with that at the configuration's path */
 
 	struct netlink *netlink;
 	unsigned interface;
@@ -138,6 +143,8 @@ struct monitor {
 
 	struct notify notify;
 	uint64_t watchdog_due;                    /* milliseconds */
+	uint64_t peers_due;                       /* milliseconds, of the next look at them */
+	char service_peers[PEER_SUMMARY_SIZE];    /* how they did at the last; empty: not known */
 	char service_status[SERVICE_STATUS_SIZE]; /* as it was told last */
 	struct routing routing;
 	struct text resolv_conf; /* as it was before we came */
@@ -216,6 +223,8 @@ void control_on_connect(struct monitor *monitor);
 void control_on_readable(struct monitor *monitor, struct monitor_client *client);
 void control_on_writable(struct monitor_client *client);
 void control_client_drop(struct monitor_client *client);
+/* Its deadline is over: one that waits for us hears that we are still at it. */
+void control_client_overdue(struct monitor_client *client);
 /* Pauses, and reads the file again, for whoever asked, if anybody did. */
 void control_work(struct monitor *monitor);
 
@@ -227,6 +236,9 @@ void service_stopping(struct monitor *monitor);
 void service_status(struct monitor *monitor); /* if it is another than before */
 void service_work(struct monitor *monitor);   /* what is due */
 uint64_t service_due(const struct monitor *monitor);
+/* While we are busy, which is for no more time than helpers are given: says that we are alive, if
+ * that is due. When it is due next. */
+uint64_t service_breathe(struct monitor *monitor);
 
 /* reload.c. Problems go to *answer as lines "problem=..."; returns whether all is as the file says
  * now. */

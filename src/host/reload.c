@@ -12,8 +12,10 @@
 #include <string.h>
 
 #include "engine/log.h"
+#include "host/credentials.h"
 #include "host/dns_step.h"
 #include "host/monitor_state.h"
+#include "host/rights.h"
 
 static void add_problem(struct text *answer, int priority, const char *problem)
 {
@@ -44,10 +46,21 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
+	char text[RIGHTS_REFUSAL_SIZE];
 	const char *refusal;
 	int error;
 
-	error = config_load(monitor->config->path, &config, &problems);
+	if (credentials_has(monitor->config->path) && monitor->reload_file < 0) {
+		add_problem(answer, LOG_ERR,
+			"the tunnel's file is a copy that was made at the start, and only root can "
+			"hand over the present one: culvert reload, or systemctl reload with "
+			"ExecReload=+");
+		return NULL;
+	}
+	error = monitor->reload_file >= 0 && credentials_has(monitor->config->path)
+			? config_load_open(
+				  monitor->reload_file, monitor->config->path, &config, &problems)
+			: config_load(monitor->config->path, &config, &problems);
 	add_problems(answer, &problems);
 	if (error == -ENOMEM)
 		add_problem(answer, LOG_ERR, strerror(ENOMEM));
@@ -57,6 +70,8 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 	refusal = diff_refusal(monitor->config, config);
 	if (!refusal)
 		refusal = routing_refusal(monitor, config);
+	if (!refusal)
+		refusal = rights_refusal(config, monitor->no_hooks, text);
 	if (refusal) {
 		add_problem(answer, LOG_ERR, refusal);
 		config_free(config);

@@ -16,6 +16,7 @@
 #include <nss.h>
 #endif
 
+#include "engine/sandbox.h"
 #include "host/child.h"
 #include "host/outside.h"
 
@@ -147,8 +148,7 @@ run_child(const char *host, const char *port, const struct resolve_how *how, int
 	alarm(RESOLVE_TIMEOUT);
 	if (how->mark)
 		outside_open(&outside, how->mark);
-	if ((how->uid && child_drop_user(how->uid, how->gid)) ||
-		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (how->uid ? sandbox_drop_user(how->uid, how->gid) : sandbox_protect())
 		_exit(1);
 	if (how->mark) {
 		outside_add_present_servers(&outside);

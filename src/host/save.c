@@ -59,7 +59,7 @@ int save_file(const struct config *config, char *answer, bool *changed)
 	if (!error)
 		error = save_rewrite(&new, old.bytes, config, answer);
 	*changed = !error && new.len;
-	if (*changed && config_secret_complaint(&status) && has_secret(&new))
+	if (*changed && config_secret_complaint(path, &status) && has_secret(&new))
 		error = -EKEYREJECTED;
 	else if (*changed)
 		error = save_place(path, &config->file, &status, &new);

@@ -7,7 +7,12 @@
 #include "engine/log.h"
 #include "host/monitor_state.h"
 
-enum { WATCHDOG_SHARE = 3 }; /* we tell that we are alive three times as often as we must */
+enum {
+	WATCHDOG_SHARE = 3,   /* we tell that we are alive three times as often as we must */
+	PEERS_POLL = 5000,    /* milliseconds from one look at the peers to the next */
+	PEERS_POLL_EACH = 20, /* and for each of them so much more */
+	PEERS_POLL_MOST = 60000,
+};
 
 void service_open(struct monitor *monitor)
 {
@@ -26,8 +31,75 @@ static void write_status(const struct monitor *monitor, char text[SERVICE_STATUS
 		snprintf(text, SERVICE_STATUS_SIZE, "%s%s%s", monitor->state, *error ? ": " : "",
 			error);
 	else
-		snprintf(text, SERVICE_STATUS_SIZE, "%s is up, MTU %u%s%s", monitor->config->device,
-			monitor->mtu, *error ? "; last error: " : "", error);
+		snprintf(text, SERVICE_STATUS_SIZE, "%s is up, MTU %u%s%s%s%s",
+			monitor->config->device, monitor->mtu, *monitor->service_peers ? "; " : "",
+			monitor->service_peers, *error ? "; last error: " : "", error);
+}
+
+static const struct config_peer *find_peer(
+	const struct monitor *monitor, const uint8_t key[KEY_LEN])
+{
+	const struct config *config = monitor->config;
+	uint8_t own[KEY_LEN];
+
+	for (size_t i = 0; i < config->peer_count; i++) {
+		diff_peer_key(config, &config->peers[i], own);
+		if (key_equal(own, key))
+			return &config->peers[i];
+	}
+	return NULL;
+}
+
+static bool is_unresolved(const struct monitor *monitor, const struct config_peer *peer)
+{
+	for (size_t i = 0; i < monitor->lookup_count; i++) {
+		if (monitor->lookups[i].peer == peer)
+			return !endpoint_is_set(&monitor->lookups[i].endpoint);
+	}
+	return false;
+}
+
+/* One that is not in the file was added by `wg`, and nobody here knows whether it is to be called.
+ */
+static void count_peer(struct monitor *monitor, struct peer_summary *summary,
+	const uint8_t key[KEY_LEN], struct peer_facts *facts)
+{
+	const struct config_peer *peer = find_peer(monitor, key);
+	char base64[KEY_BASE64_SIZE];
+	const char *name = base64;
+
+	key_to_base64(base64, key);
+	if (peer && peer->name)
+		name = peer->name;
+	else if (peer && peer->endpoint.host)
+		name = peer->endpoint.host;
+	facts->unresolved = peer && is_unresolved(monitor, peer);
+	peer_summary_add(summary, name, facts, peer && peer->endpoint.host, (uint64_t)time(NULL));
+}
+
+/* How the peers do. That is looked at now and then and told if it has changed, so that a peer that
+ * comes and goes does not flood the journal. */
+static void look_at_peers(struct monitor *monitor)
+{
+	static char get[] = "get=1\n\n";
+	const struct text request = { .bytes = get, .len = sizeof(get) - 1 };
+	const uint64_t pause = PEERS_POLL + PEERS_POLL_EACH * (uint64_t)monitor->config->peer_count;
+	struct peer_summary summary = { 0 };
+	struct text answer = { 0 };
+	struct peer_facts facts;
+	uint8_t key[KEY_LEN];
+	char *rest;
+
+	monitor->peers_due = monitor_now() + (pause < PEERS_POLL_MOST ? pause : PEERS_POLL_MOST);
+	if (engine_get(monitor, &request, &answer))
+		return;
+	rest = answer.bytes;
+	while (peer_facts_parse(&rest, key, &facts))
+		count_peer(monitor, &summary, key, &facts);
+	text_free(&answer);
+	monitor->service_peers[0] = '\0';
+	if (summary.count)
+		peer_summary_text(monitor->service_peers, &summary);
 }
 
 void service_status(struct monitor *monitor)
@@ -62,6 +134,11 @@ void service_stopping(struct monitor *monitor)
 	service_status(monitor);
 }
 
+static void plan_watchdog(struct monitor *monitor)
+{
+	monitor->watchdog_due = monitor_now() + monitor->notify.watchdog / WATCHDOG_SHARE;
+}
+
 /* That the engine answers is shown by asking it. */
 static void feed_watchdog(struct monitor *monitor)
 {
@@ -73,17 +150,42 @@ static void feed_watchdog(struct monitor *monitor)
 		notify_send(&monitor->notify, "WATCHDOG=1");
 	else if (error != -EINTR)
 		monitor_error(monitor, "the engine does not answer: %s", strerror(-error));
-	monitor->watchdog_due = monitor_now() + monitor->notify.watchdog / WATCHDOG_SHARE;
+	plan_watchdog(monitor);
+}
+
+static uint64_t watchdog_due(const struct monitor *monitor)
+{
+	return monitor->notify.watchdog ? monitor->watchdog_due : MONITOR_NEVER;
+}
+
+static uint64_t peers_due(const struct monitor *monitor)
+{
+	return monitor->notify.fd >= 0 ? monitor->peers_due : MONITOR_NEVER;
 }
 
 void service_work(struct monitor *monitor)
 {
+	if (peers_due(monitor) <= monitor_now())
+		look_at_peers(monitor);
 	service_status(monitor);
-	if (service_due(monitor) <= monitor_now())
+	if (watchdog_due(monitor) <= monitor_now())
 		feed_watchdog(monitor);
+}
+
+uint64_t service_breathe(struct monitor *monitor)
+{
+	if (!monitor->busy || watchdog_due(monitor) == MONITOR_NEVER)
+		return MONITOR_NEVER;
+	if (watchdog_due(monitor) <= monitor_now()) {
+		notify_send(&monitor->notify, "WATCHDOG=1");
+		plan_watchdog(monitor);
+	}
+	return watchdog_due(monitor);
 }
 
 uint64_t service_due(const struct monitor *monitor)
 {
-	return monitor->notify.watchdog ? monitor->watchdog_due : MONITOR_NEVER;
+	const uint64_t peers = peers_due(monitor), watchdog = watchdog_due(monitor);
+
+	return peers < watchdog ? peers : watchdog;
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "host/lock.h"
-#include "host/monitor.h"
+#include "host/place.h"
 #include "host/undo.h"
 
 enum { LINE_SIZE = 160, KEY_SIZE = 96 };
@@ -90,9 +90,10 @@ static bool noted(const char *key, const char *except, int *before)
 {
 	struct search search = { .key = key };
 	bool found = false;
+	char pattern[PLACE_PATH_SIZE];
 	glob_t states;
 
-	if (glob(MONITOR_RUN_DIRECTORY "/*.state", 0, NULL, &states))
+	if (place_path(pattern, "*", "state") || glob(pattern, 0, NULL, &states))
 		return false;
 	for (size_t i = 0; !found && i < states.gl_pathc; i++)
 		found = !(except && !strcmp(states.gl_pathv[i], except)) &&
@@ -126,7 +127,7 @@ static int turn_on(const char *state_path, const char *key)
 
 int sysctl_turn_on(const char *state_path, const char *key)
 {
-	int turn = lock_take_turn(MONITOR_RUN_DIRECTORY), error;
+	int turn = lock_take_turn(place_directory()), error;
 
 	if (turn < 0)
 		return turn;
@@ -137,7 +138,7 @@ int sysctl_turn_on(const char *state_path, const char *key)
 
 int sysctl_put_back(const char *state_path, const char *value)
 {
-	int turn = lock_take_turn(MONITOR_RUN_DIRECTORY), before, other, now, error;
+	int turn = lock_take_turn(place_directory()), before, other, now, error;
 	unsigned long long namespace;
 	char key[KEY_SIZE];
 

@@ -10,13 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/monitor.h"
+#include "host/place.h"
 
 int undo_path(char path[UNDO_PATH_SIZE], const char *name)
 {
-	int len = snprintf(path, UNDO_PATH_SIZE, MONITOR_RUN_DIRECTORY "/%s.state", name);
-
-	return len < UNDO_PATH_SIZE ? 0 : -ENAMETOOLONG;
+	return place_path(path, name, "state");
 }
 
 void undo_free(struct undo_lines *lines)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What a tunnel has changed on the host and what is to be put back, in a small text file that
- * outlives the process: /run/culvert/NAME.state, one line "WHAT VALUE" a change, in the order of
+ * outlives the process: NAME.state (host/place.h), one line "WHAT VALUE" a change, in the order of
  * the changes. A line is written before its change is made, so that whoever finds the file can undo
  * all that may have happened. The file is always replaced as a whole; without lines there is none.
  *
@@ -14,7 +14,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { UNDO_PATH_SIZE = 300 };
+#include "host/place.h"
+
+enum { UNDO_PATH_SIZE = PLACE_PATH_SIZE };
 
 /* Whole lines "WHAT VALUE", without their ends. */
 struct undo_lines {

@@ -2,26 +2,14 @@
 # SPDX-License-Identifier: ISC
 # As a service: ready when routes are there, the status line, reload, the watchdog, and none of it for hooks.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/manager.sh"
 need_culvert
-
-told() { grep -aqE -- "$1" "$tmp/manager"; }
-# Each datagram as a line; the lines within one are joined by a space.
-start_manager() {
-	background manager python3 -u -c '
-import socket, sys
-manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-manager.bind(sys.argv[1])
-with open(sys.argv[2], "a") as out:
-    while True:
-        print(manager.recv(4096).decode().replace("\n", " "), file=out, flush=True)
-' "$tmp/notify" "$tmp/manager"
-	wait_for 10 "the manager listens" test -S "$tmp/notify"
-}
 
 # With systemd's variables in the environment; the watchdog's interval is 3 s.
 start_service() { # NS
 	: >"$tmp/manager"
 	background_in "$1" "culvert-$1" env NOTIFY_SOCKET="$tmp/notify" WATCHDOG_USEC=3000000 \
+		CREDENTIALS_DIRECTORY="$tmp/credentials" \
 		"$build/culvert" run "$(conf "$1")"
 }
 
@@ -31,7 +19,54 @@ cp "$(conf a)" "$tmp/plain.conf"
 # The last step of the start shows what is there before it is over; hooks must not find the manager.
 sed -i "/^\[Interface\]/a PostUp = env >$tmp/environment; ip route show table all >$tmp/routes; sleep 1; : >$tmp/hook-ended" \
 	"$(conf a)"
+# Its key is where only the service finds it.
+mkdir -m 700 "$tmp/credentials"
+mv "$tmp/a.key" "$tmp/credentials"
 start_manager
+
+# The units as they are installed, but for the program's place: what is verified must be there.
+if command -v systemd-analyze >/dev/null; then
+	step "the units: what systemd says of them, and of how much they could do"
+	units=$tmp/units
+	mkdir -p "$units/culvert@.service.d" "$units/culvert-block@.service.d"
+	for unit in culvert@.service culvert-block@.service no-root.conf; do
+		sed "s,@sbindir@,$build," "$top/contrib/systemd/$unit.in" >"$units/$unit"
+	done
+	cp "$top/contrib/systemd/culvert.target" "$units"
+	verified() { # WHAT
+		local said
+		said=$(systemd-analyze verify --man=no "$units/culvert@x.service" "$units/culvert-block@x.service" 2>&1 |
+			grep -F "$units")
+		expect_equal "what systemd says of $1" "" "$said"
+	}
+	# The tenths of the exposure level.
+	exposed() { # UNIT
+		systemd-analyze security --offline=true --no-pager "$units/$1" 2>&1 |
+			sed -n 's/.*exposure level.*: \([0-9]*\)\.\([0-9]\) .*/\1\2/p'
+	}
+	verified "the units"
+	expect_at_most "tenths of the service's exposure" 31 "$(exposed culvert@.service)"
+	mv "$units/no-root.conf" "$units/culvert@.service.d"
+	cp "$top/contrib/systemd/no-root-block.conf" "$units/culvert-block@.service.d"
+	verified "the units without root"
+	expect_at_most "tenths of the service's exposure without root" 20 "$(exposed culvert@.service)"
+else
+	step "without systemd-analyze the units are not looked at"
+fi
+
+step "the kill switch at boot, when files of keys are not there yet"
+sed '/^\[Interface\]/a KillSwitch = yes' "$(conf a)" >"$tmp/switch.conf"
+chmod 600 "$tmp/switch.conf"
+before=$(host_state a)
+refuses 'switch.conf:[0-9]*: PrivateKeyFile: cannot open' "$build/culvert" check "$tmp/switch.conf"
+cp "$tmp/switch.conf" "$tmp/$prefix-x.conf"
+must ns a "$build/culvert" block "$tmp/$prefix-x.conf"
+[ -n "$(ip -n "$prefix-a" route show type unreachable)" ] || fail "culvert block has blocked nothing"
+must ns a "$build/culvert" down "$prefix-x"
+expect_host_state a "$before" "after culvert down"
+echo 'Nonsense = 1' >>"$tmp/$prefix-x.conf"
+refuses 'unknown key' ns a "$build/culvert" block "$tmp/$prefix-x.conf"
+expect_host_state a "$before" "after a block that failed"
 
 step "ready after the start's last step, and not before"
 start_service a
@@ -42,7 +77,8 @@ wait_for 10 "READY" told '^READY=1'
 [ -e "$tmp/hook-ended" ] || fail "READY before PostUp has ended"
 grep -q "${inside4[b]}.*$(dev a)" "$tmp/routes" || fail "no route to b when PostUp ran"
 wait_for 5 "the status line" told "^STATUS=$(dev a) is up, MTU [0-9]+"
-! grep -q 'NOTIFY_SOCKET\|WATCHDOG' "$tmp/environment" || fail "hooks find the manager in their environment"
+! grep -q 'NOTIFY_SOCKET\|WATCHDOG\|CREDENTIALS' "$tmp/environment" ||
+	fail "hooks find the manager or the keys in their environment"
 start_culvert b "$(conf b)"
 wait_tunnel b
 pings a "${inside4[b]}" 20

@@ -27,7 +27,7 @@ zsh_options() { # [COMMAND]
 			mine
 		' "$zsh_file"
 	fi | sed -e 's/\[[^]]*\]//g' -e 's/_arguments.* [$]help/-h --help/' -e 's/_arguments\( -[A-Z]\)*//' |
-		grep -oE -- '--?[a-zA-Z]+' | sort -u
+		grep -oE -- '--?[a-zA-Z][a-zA-Z-]*' | sort -u
 }
 
 for shell in fish zsh; do

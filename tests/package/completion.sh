@@ -36,6 +36,7 @@ cases() {
 		culvert run -v | home office
 		culvert run office |
 		culvert run --v| --verbose
+		culvert run --n| --no-hooks
 		culvert check office h| home
 		culvert strip | home office
 		culvert block | home office

@@ -357,6 +357,11 @@ static void test_routes_wanted(void **state)
 		add_peer(&made, 0x22, cases[i].allowed);
 		assert_routes(NULL, &made.config, "", cases[i].added);
 	}
+	/* What a kill switch blocks needs a route of its own. */
+	make(&made, "10.9.0.1/24");
+	made.config.kill_switch = true;
+	add_peer(&made, 0x22, "10.9.0.2/32");
+	assert_routes(NULL, &made.config, "", "10.9.0.2/32 254");
 }
 
 static void test_routes_change(void **state)

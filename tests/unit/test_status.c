@@ -95,7 +95,7 @@ static void test_parse(void **state)
 	assert_int_equal(peer->allowed_count, 4);
 	assert_string_equal(peer->allowed_ips[3], "10.2.0.0/16");
 	assert_false(peer->unresolved);
-	assert_int_equal(status_peer_state(peer, NOW), STATUS_UP);
+	assert_int_equal(status_peer_state(peer, NOW), PEER_UP);
 	assert_false(status_is_degraded(status, NOW));
 	drop(&answers);
 }
@@ -156,31 +156,31 @@ static void test_states(void **state)
 		const char *endpoint;
 		bool in_file;
 		unsigned keepalive, unanswered;
-		enum status_state expected;
+		enum peer_state expected;
 		bool degraded;
 		uint64_t since;
 	} cases[] = {
-		{ NOW, 1, false, "x", true, 0, 0, STATUS_UP, false, 20 },
-		{ NOW - 179, 1, false, "x", true, 0, 0, STATUS_UP, false, 20 },
-		{ NOW - 179, 1, false, "x", true, 25, 3, STATUS_UP, false, 20 }, /* renewing it */
-		{ NOW + 50, 1, false, "x", true, 0, 0, STATUS_UP, false,
+		{ NOW, 1, false, "x", true, 0, 0, PEER_UP, false, 20 },
+		{ NOW - 179, 1, false, "x", true, 0, 0, PEER_UP, false, 20 },
+		{ NOW - 179, 1, false, "x", true, 25, 3, PEER_UP, false, 20 }, /* renewing it */
+		{ NOW + 50, 1, false, "x", true, 0, 0, PEER_UP, false,
 			20 }, /* the clock went back */
-		{ NOW - 180, 1, false, "x", true, 0, 0, STATUS_STALE, false, NOW },
-		{ NOW - 300, 1, false, "x", true, 25, 0, STATUS_STALE, true, NOW - 120 },
-		{ NOW - 300, 1, false, "x", true, 0, 1, STATUS_HANDSHAKING, true, 30 },
-		{ 0, 0, false, NULL, true, 0, 0, STATUS_NEVER, false, 10 },
-		{ 0, 0, false, NULL, true, 25, 0, STATUS_NEVER, true, 10 },
-		{ 0, 148, false, "x", true, 0, 1, STATUS_HANDSHAKING, true, 30 },
-		{ 0, 148, false, "x", true, 0, 0, STATUS_HANDSHAKING, true, 30 }, /* gave up */
-		{ 0, 0, true, NULL, true, 0, 0, STATUS_UNRESOLVED, true, 10 },
+		{ NOW - 180, 1, false, "x", true, 0, 0, PEER_STALE, false, NOW },
+		{ NOW - 300, 1, false, "x", true, 25, 0, PEER_STALE, true, NOW - 120 },
+		{ NOW - 300, 1, false, "x", true, 0, 1, PEER_HANDSHAKING, true, 30 },
+		{ 0, 0, false, NULL, true, 0, 0, PEER_NEVER, false, 10 },
+		{ 0, 0, false, NULL, true, 25, 0, PEER_NEVER, true, 10 },
+		{ 0, 148, false, "x", true, 0, 1, PEER_HANDSHAKING, true, 30 },
+		{ 0, 148, false, "x", true, 0, 0, PEER_HANDSHAKING, true, 30 }, /* gave up */
+		{ 0, 0, true, NULL, true, 0, 0, PEER_UNRESOLVED, true, 10 },
 		/* it came to us meanwhile */
-		{ NOW - 5, 1, true, "x", true, 0, 0, STATUS_UP, false, 20 },
-		{ NOW - 500, 1, true, "x", true, 0, 0, STATUS_STALE, false, NOW - 320 },
+		{ NOW - 5, 1, true, "x", true, 0, 0, PEER_UP, false, 20 },
+		{ NOW - 500, 1, true, "x", true, 0, 0, PEER_STALE, false, NOW - 320 },
 		/* road warriors that are away, be it with traffic for them or a keepalive */
-		{ NOW - 500, 1, false, "x", false, 0, 0, STATUS_STALE, false, NOW - 320 },
-		{ NOW - 500, 1, false, "x", false, 25, 0, STATUS_STALE, false, NOW - 320 },
-		{ NOW - 500, 1, false, "x", false, 25, 2, STATUS_HANDSHAKING, false, 30 },
-		{ 0, 0, false, NULL, false, 25, 0, STATUS_NEVER, false, 10 },
+		{ NOW - 500, 1, false, "x", false, 0, 0, PEER_STALE, false, NOW - 320 },
+		{ NOW - 500, 1, false, "x", false, 25, 0, PEER_STALE, false, NOW - 320 },
+		{ NOW - 500, 1, false, "x", false, 25, 2, PEER_HANDSHAKING, false, 30 },
+		{ 0, 0, false, NULL, false, 25, 0, PEER_NEVER, false, 10 },
 	};
 
 	(void)state;

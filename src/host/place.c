@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/* Where below /run a tunnel's files are. */
+#include "host/place.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/listener.h"
+#include "host/rights.h"
+
+const char *place_directory(void)
+{
+	return geteuid() ? PLACE_USERS : PLACE_ROOTS;
+}
+
+static int path_in(
+	char path[PLACE_PATH_SIZE], const char *directory, const char *name, const char *kind)
+{
+	const int len = snprintf(path, PLACE_PATH_SIZE, "%s/%s.%s", directory, name, kind);
+
+	return len < PLACE_PATH_SIZE ? 0 : -ENAMETOOLONG;
+}
+
+int place_path(char path[PLACE_PATH_SIZE], const char *name, const char *kind)
+{
+	return path_in(path, place_directory(), name, kind);
+}
+
+int place_find_socket(char path[PLACE_PATH_SIZE], const char *name)
+{
+	int error = path_in(path, PLACE_ROOTS, name, "sock");
+
+	if (error || !access(path, F_OK) || path_in(path, PLACE_USERS, name, "sock"))
+		return error;
+	return access(path, F_OK) ? path_in(path, PLACE_ROOTS, name, "sock") : 0;
+}
+
+int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device)
+{
+	if (!strncmp(socket_path, PLACE_USERS "/", strlen(PLACE_USERS "/")))
+		return path_in(path, PLACE_USERS, device, "wg");
+	return listener_path(path, device);
+}
+
+int place_name(char *name, size_t size, const char *socket_path)
+{
+	const char *base = strrchr(socket_path, '/') + 1;
+	const size_t len = strlen(base) - strlen(".sock");
+
+	return snprintf(name, size, "%.*s", (int)len, base) < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+int place_become_owner(const char *name, bool *became)
+{
+	char path[PLACE_PATH_SIZE];
+	struct stat directory, lock;
+	int error = path_in(path, PLACE_USERS, name, "lock");
+
+	*became = false;
+	if (error || geteuid() || lstat(path, &lock) < 0)
+		return error;
+	if (stat(PLACE_USERS, &directory) < 0)
+		return -errno;
+	if (!directory.st_uid || !directory.st_gid)
+		return -EPERM;
+	if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 ||
+		setresgid(directory.st_gid, directory.st_gid, directory.st_gid) < 0 ||
+		setresuid(directory.st_uid, directory.st_uid, directory.st_uid) < 0)
+		return -errno;
+	error = rights_keep_network();
+	*became = !error;
+	return error;
+}

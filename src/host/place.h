@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Where below /run a tunnel's files are: NAME.sock, at which its monitor answers (host/control.h),
+ * NAME.lock, NAME.state (host/undo.h) and NAME.dns.
+ *
+ * Root's tunnels have one directory, those of a monitor that is not root another one, which is its
+ * user's. So neither need believe what the other wrote. The engine's socket for `wg` is where
+ * WireGuard's tools look for it, but with a monitor that is not root beside its other files, as
+ * others may not write there.
+ */
+#ifndef HOST_PLACE_H
+#define HOST_PLACE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PLACE_ROOTS "/run/culvert"
+#define PLACE_USERS "/run/culvert-monitor"
+
+enum { PLACE_PATH_SIZE = sizeof(PLACE_USERS) + NAME_MAX + 16 };
+
+/* The directory for the tunnels of who we are. */
+const char *place_directory(void);
+
+/* "DIRECTORY/NAME.KIND" there. 0 or -ENAMETOOLONG. */
+int place_path(char path[PLACE_PATH_SIZE], const char *name, const char *kind);
+
+/* The socket of a tunnel that somebody else runs, perhaps: that which is there, root's first. 0 or
+ * -ENAMETOOLONG. */
+int place_find_socket(char path[PLACE_PATH_SIZE], const char *name);
+
+/* The engine's socket for a device, by the path of its monitor's. 0, -EINVAL or -ENAMETOOLONG. */
+int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device);
+
+/* The name in "DIRECTORY/NAME.sock"; 0 or -ENAMETOOLONG. */
+int place_name(char *name, size_t size, const char *socket_path);
+
+/* For root: gives up being root for the user whose the other directory is, so that what is read and
+ * written there is none of root's; the right to configure the network stays. 0: done, or there is
+ * nothing of the name; -errno. */
+int place_become_owner(const char *name, bool *became);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/* A monitor that is not root: which of root's rights it must have, and what of a file it cannot do.
+ */
+#include "host/rights.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/sandbox.h"
+#include "host/credentials.h"
+
+static const struct right {
+	unsigned number;
+	const char *name;
+} rights[] = {
+	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
+	{ CAP_SETUID, "CAP_SETUID" },
+	{ CAP_SETGID, "CAP_SETGID" },
+};
+
+const char *rights_missing(char *text, size_t size)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	size_t len = 0;
+
+	syscall(SYS_capget, &header, have);
+	for (size_t i = 0; i < sizeof(rights) / sizeof(*rights) && len < size; i++) {
+		if (!(have[0].effective & 1U << rights[i].number))
+			len += (size_t)snprintf(
+				text + len, size - len, "%s%s", len ? ", " : "", rights[i].name);
+	}
+	return len ? text : NULL;
+}
+
+int rights_keep_to_us(void)
+{
+	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int rights_keep_network(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct wanted[_LINUX_CAPABILITY_U32S_3] = {
+		{ .effective = 1U << CAP_NET_ADMIN, .permitted = 1U << CAP_NET_ADMIN }
+	};
+
+	return syscall(SYS_capset, &header, wanted) < 0 ? -errno : 0;
+}
+
+static const char *first_hook(const struct config *config)
+{
+	return config->pre_up.count      ? "PreUp"
+	       : config->post_up.count   ? "PostUp"
+	       : config->pre_down.count  ? "PreDown"
+	       : config->post_down.count ? "PostDown"
+					 : NULL;
+}
+
+const char *rights_refusal(
+	const struct config *config, bool no_hooks, char text[RIGHTS_REFUSAL_SIZE])
+{
+	const char *hook = first_hook(config);
+
+	if (hook && no_hooks)
+		snprintf(text, RIGHTS_REFUSAL_SIZE,
+			"%s is in the file, and hooks are refused (--no-hooks): remove the line, "
+			"or start the tunnel without that option",
+			hook);
+	else if (hook && geteuid())
+		snprintf(text, RIGHTS_REFUSAL_SIZE,
+			"%s is in the file, and hooks are run by root alone: remove the line, or "
+			"start the tunnel as root",
+			hook);
+	else if (config->save && (geteuid() || credentials_has(config->path)))
+		snprintf(text, RIGHTS_REFUSAL_SIZE,
+			"SaveConfig = true takes root, who can write the file: remove the line, or "
+			"start the tunnel as root, without LoadCredential for the whole file");
+	else
+		return NULL;
+	return text;
+}
+
+void rights_kill(pid_t pid, int number, uid_t uid, gid_t gid)
+{
+	pid_t child;
+
+	if (!kill(pid, number) || errno != EPERM)
+		return;
+	child = fork();
+	if (!child)
+		_exit(sandbox_drop_user(uid, gid) || kill(pid, number) ? 1 : 0);
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A monitor that is not root: which of root's rights it must have been given, and what of a file it
+ * cannot do.
+ *
+ * It configures the network (CAP_NET_ADMIN) and makes engine, look-ups and metrics another user's
+ * processes (CAP_SETUID, CAP_SETGID), so that what parses the internet's bytes cannot reach it.
+ * Hooks are root's commands, and are refused.
+ */
+#ifndef HOST_RIGHTS_H
+#define HOST_RIGHTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "host/config.h"
+
+/* Which of the rights that a monitor needs are missing: "CAP_NET_ADMIN, CAP_SETUID"; NULL: none. */
+const char *rights_missing(char *text, size_t size);
+
+/* What we start shall not have our rights just because we do: no ambient capabilities from here on.
+ * 0 or -errno. */
+int rights_keep_to_us(void);
+
+/* Of all capabilities only the one to configure the network. 0 or -errno. */
+int rights_keep_network(void);
+
+enum { RIGHTS_REFUSAL_SIZE = 256 };
+
+/* Says which of a file's settings cannot be had, because hooks are not wanted or we are not root;
+ * NULL: all can. */
+const char *rights_refusal(
+	const struct config *config, bool no_hooks, char text[RIGHTS_REFUSAL_SIZE]);
+
+/* kill(2) of a child that has become this user, which takes that user's rights where we are not
+ * root. */
+void rights_kill(pid_t pid, int number, uid_t uid, gid_t gid);
+
+#endif
