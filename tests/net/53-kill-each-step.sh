@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
-# kill -9 of the monitor, the engine, both, after each single thing that a start and a stop do to the host, for a tunnel with
-# everything on: 'culvert down' or the next start and stop leave the host as it was. kill-steps.sh does it.
+# kill -9 of the monitor, the engine, both, after each single thing that a start, a reload and a stop do to the host, for a
+# tunnel with everything on: 'culvert down' or the next start and stop leave the host as it was. kill-steps.sh does it.
 # shellcheck disable=SC2016 # another shell expands it
 . "$(dirname "$0")/lib.sh"
 need_culvert
@@ -50,6 +50,13 @@ make_place() { # PLACE
 	must ip -n "$prefix-$1" -6 route add default via 2001:db8::fe
 }
 
+# What is reloaded while the tunnel runs.
+add_change() { # PLACE
+	sed -e 's/fd09::1/fd0a::1/; s/10\.80\.0\.0/10.81.0.0/; s/^DNS = 10\.9\.0\.2/DNS = 10.9.0.3/' \
+		-e 's/^KillSwitch = yes/KillSwitch = no/' "$tmp/$1/etc/culvert/$name.conf" >"$tmp/$1/changed.conf"
+	chmod 600 "$tmp/$1/changed.conf"
+}
+
 # A resolvconf that takes its time, and keeps what it was given.
 add_resolvconf() { # PLACE
 	cat >"$tmp/$1/bin/resolvconf" <<-'SH'
@@ -78,7 +85,7 @@ finish_place() { # PLACE: all is well, and there was something to see
 	read -r points kills looked changed _ < <(sed -n 's/[a-z]*=//g; $p' "$tmp/$1.log")
 	step "$1: $(tail -n 1 "$tmp/$1.log")"
 	[ "$status" = 0 ] || fail "$1: the host is not always as it was"
-	expect_at_least "$1: things that a start and a stop do to the host" 60 "$points"
+	expect_at_least "$1: things that are done to the host" 60 "$points"
 	expect_at_least "$1: kills" $((places[$1] * points * 9 / 10)) "$kills"
 	expect_at_least "$1: places where something is to be put back" $((looked * 2 / 3)) "$changed"
 }
@@ -89,6 +96,8 @@ declare -A places=([files1]=2 [files2]=2 [resolvconf]=2)
 for place in "${!places[@]}"; do
 	make_place "$place"
 done
+add_change files1
+add_change files2
 add_resolvconf resolvconf
 # shellcheck disable=SC2054 # lists on purpose
 all=(both/down both/start monitor/down,monitor/start engine/start,engine/down)

@@ -5,8 +5,8 @@
 #
 # usage: kill-steps.sh CULVERT NAME DIRECTORY FIRST STEP VICTIM/REMEDY[,VICTIM/REMEDY...]...
 #
-# The system calls that count are those of the monitor that change the host, or get another process to, on the way up and
-# down again; those with the numbers FIRST, FIRST + STEP ... are looked at. Once for each argument VICTIM/REMEDY (of a list
+# The system calls that count are those of the monitor that change the host, or get another process to, on the way up, in a
+# reload if DIRECTORY/changed.conf is there, and on the way down again; those with the numbers FIRST, FIRST + STEP ... are looked at. Once for each argument VICTIM/REMEDY (of a list
 # the next one each time), directly after that call the monitor is stopped, VICTIM is killed (monitor, engine, both), it is
 # put back by REMEDY (down: culvert down; start: the next start and its end), and all must be as it was. Says what was not;
 # exits 0 if there was nothing.
@@ -17,6 +17,7 @@ shift 5
 calls=sendto,ioctl,write,ftruncate,rename,unlink,link,linkat,bind,mkdir,fchown,fchmod,clone,poll
 no_change='^clone|^write\(2,|RTM_GET|SIOCGIF|= -1 '
 points=() failures=0 looked=0 changed=0 kills=0
+file=/etc/culvert/$name.conf
 victim=nobody remedy=nothing call=none
 
 # Locks stay.
@@ -31,6 +32,7 @@ state() {
 
 compare() {
 	local after
+	cp -p "$directory/first.conf" "$file"
 	after=$(state)
 	[ "$after" = "$before" ] ||
 		complain "not as it was:" "$(diff <(printf '%s\n' "$before") <(printf '%s\n' "$after"))"
@@ -67,6 +69,15 @@ engine_of() { # PID
 	done
 }
 
+go_on() { # it is up
+	if [ -e "$directory/changed.conf" ]; then
+		cp -p "$directory/changed.conf" "$file"
+		kill -HUP "$1"
+	else
+		kill -TERM "$1"
+	fi
+}
+
 # Runs the tunnel up and down under strace, which may be told to inject a stop, and reads what it does: seen, of which
 # call is the last. Until it is stopped: then its pid is `monitor`, or until it has ended.
 run_traced() { # STRACE-OPTIONS
@@ -79,7 +90,9 @@ run_traced() { # STRACE-OPTIONS
 	while read -r -u 3 line; do
 		case $line in
 		'--- stopped by SIGSTOP'*) break ;;
-		'write(2, "'*' is up, MTU'*) kill -TERM "$(children "$strace")" ;;
+		'write(2, "'*' is up, MTU'*) go_on "$(children "$strace")" ;;
+		'write(2, "'*': reloaded '*) kill -TERM "$(children "$strace")" ;;
+		'write(2, "'*': reload: '*) complain "the reload fails: $line" ;;
 		esac
 		[[ $line == [-+]* ]] || { call=$line; seen+=("$line"); }
 	done
@@ -188,6 +201,7 @@ kill_once() { # VICTIM/REMEDY CALL NUMBER
 }
 
 exec 2>"$directory/notices" # of what is killed
+cp -p "$file" "$directory/first.conf"
 mkfifo "$directory/calls" "$directory/lines" "$directory/never"
 before=$(state)
 look
