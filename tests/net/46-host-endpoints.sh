@@ -63,6 +63,7 @@ stop_culvert a
 
 step "the name's address moves"
 rename "${outside4[b]}"
+before=$(host_state a)
 start_a "PersistentKeepalive = 1"
 pings a "${inside4[b]}" 10
 lively
@@ -73,4 +74,5 @@ wait_for 45 "a finds b's new address" endpoint_is_now "192.0.2.22:$port"
 pings a "${inside4[b]}" 10
 stop_background ping
 stop_both
+expect_host_state a "$before" "after a name that moved"
 pass

@@ -41,6 +41,7 @@ PostUp = ip rule add not fwmark $mark table $mark priority 1001
 PostUp = ip rule add table main suppress_prefixlength 0 priority 1000
 PreDown = ip rule del priority 1001; ip rule del priority 1000" \
 	"PublicKey = $(public b)\nAllowedIPs = 0.0.0.0/0\nCipher = auto\nEndpoint = $name:$port\nPersistentKeepalive = 1"
+before=$(host_state a)
 start_culvert a "$(conf a)"
 start_culvert b "$(conf b)"
 wait_tunnel a
@@ -65,4 +66,5 @@ must ip -n "$prefix-m" rule add from "${outside4[b]}" ipproto udp sport "$port" 
 wait_for 30 "a finds b's new address" endpoint_is_now "203.0.113.2:$port"
 pings a "${inside4[b]}"
 stop_both
+expect_host_state a "$before" "after it looked names up past the tunnel"
 pass
