@@ -441,5 +441,10 @@ int save_rewrite(struct text *new, const char *old, const struct config *config,
 	running_free(&running);
 	if (error || (new->bytes && !strcmp(new->bytes, old)))
 		text_free(new);
+	/* The engine may have said anything, and wg may have set what a file cannot say. */
+	if (!error && new->bytes && config_try(config, new->bytes, new->len)) {
+		text_free(new);
+		error = -EBADMSG;
+	}
 	return error;
 }
