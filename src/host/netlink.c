@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/rtnews.h"
+
 struct netlink {
 	struct mnl_socket *socket;
 	unsigned port;
@@ -93,6 +95,9 @@ static int request_run(
 		}
 		if (len < 0)
 			return -errno;
+		len = (ssize_t)rtnews_sound(answer, (size_t)len);
+		if (!len)
+			return -EPROTO;
 		state = mnl_cb_run(
 			answer, (size_t)len, netlink->sequence, netlink->port, callback, context);
 		if (state < 0 && errno == EPROTO)
