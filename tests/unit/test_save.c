@@ -219,15 +219,17 @@ static void test_rewrites(void **state)
 static const struct {
 	const char *what, *old, *answer;
 } unreadable[] = {
-	{ "no prefix", HEAD ONE, DEVICE "public_key=P1\n" ZERO_PSK "allowed_ip=10.0.0.0/8, Name\n" END },
+	{ "no prefix", HEAD ONE,
+		DEVICE "public_key=P1\n" ZERO_PSK "allowed_ip=10.0.0.0/8, Name\n" END },
 	{ "no endpoint", HEAD ONE, DEVICE "public_key=P1\n" ZERO_PSK "endpoint=PostUp = sh\n" END },
 	{ "a keepalive of days", HEAD ONE,
 		DEVICE "public_key=P1\n" ZERO_PSK "persistent_keepalive_interval=99999\n" END },
 	{ "a peer twice", HEAD ONE, DEVICE KEPT "public_key=P2\npublic_key=P2\n" END },
 	{ "a prefix of two peers", HEAD ONE,
 		DEVICE KEPT "public_key=P2\n" ZERO_PSK "allowed_ip=10.0.0.0/8\n" END },
-	{ "no private key", HEAD ONE, "private_key=0000000000000000000000000000000000000000000000"
-				      "000000000000000000\nlisten_port=7\n" KEPT END },
+	{ "no private key", HEAD ONE,
+		"private_key=0000000000000000000000000000000000000000000000"
+		"000000000000000000\nlisten_port=7\n" KEPT END },
 	{ "a port too high", HEAD ONE, "private_key=K1\nlisten_port=70000\n" KEPT END },
 	{ "a kill switch without prefixes", HEAD "KillSwitch = yes\n" ONE,
 		DEVICE "public_key=P1\n" ZERO_PSK "endpoint=192.0.2.1:1\n" END },
