@@ -142,6 +142,11 @@ static const struct {
 	const char *what, *old, *answer, *new; /* NULL: as it was */
 } rewrites[] = {
 	{ "nothing", HEAD ONE, DEVICE KEPT END, NULL },
+	{ "a private key that is clamped only in the engine",
+		"[Interface]\nPrivateKey = //////////////////////////////////////////8=\n",
+		"private_key="
+		"f8ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f\n" END,
+		NULL },
 	{ "the order of prefixes", HEAD ONE,
 		DEVICE "public_key=P1\n" ZERO_PSK
 		       "endpoint=192.0.2.1:1\nallowed_ip=fd00::/64\nallowed_ip=10.0.0.0/8\n" END,
