@@ -306,19 +306,21 @@ static void read_prefix(struct fuzz_input *input)
 		"%u bits", prefix->length);
 }
 
-/* A header such as would pass, of a source that a prefix covers. */
-static void write_head(struct message *message, const struct model_prefix *prefix)
+/* A header such as would pass, of a source that a prefix covers; the length that it states may be a
+ * few bytes off. */
+static void write_head(struct message *message, const struct model_prefix *prefix, int off)
 {
 	uint8_t *plain = message->plain;
+	const size_t stated = (size_t)((int)message->len + off);
 
 	plain[0] = (uint8_t)(prefix->family == AF_INET ? 0x45 : 0x60 | (plain[0] & 15));
 	if (prefix->family == AF_INET) {
 		plain[2] = 0;
-		plain[3] = (uint8_t)message->len;
+		plain[3] = (uint8_t)stated;
 		memcpy(plain + 12, prefix->address, 4);
 	} else {
 		plain[4] = 0;
-		plain[5] = (uint8_t)(message->len > 40 ? message->len - 40 : 0);
+		plain[5] = (uint8_t)(stated > 40 ? stated - 40 : 0);
 		memcpy(plain + 8, prefix->address, 16);
 	}
 }
@@ -372,7 +374,8 @@ static void read_message(uint8_t what, struct fuzz_input *input)
 	message->len = fuzz_below(input, PLAIN_MAX + 1);
 	fuzz_take(input, message->plain, message->len);
 	if (what & 4 && model.prefix_count && message->len >= 40)
-		write_head(message, &model.prefixes[(what >> 3) % model.prefix_count]);
+		write_head(message, &model.prefixes[(what >> 3) % model.prefix_count],
+			what & 0x80 ? (which >> 5) % 4 - 2 : 0);
 	seal(message, which);
 }
 
@@ -400,19 +403,31 @@ static void check_peer(int number)
 	FUZZ_CHECK(model.peers[number]->current == slots[1]->session, "peer %d", number);
 }
 
+static void expect_all(size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++)
+		expect(&model.batch[i]);
+}
+
+/* The tunnel believes nothing of what it has planned together before all of it is planned. */
 static void run_batch(void)
 {
 	static struct tunnel_datagram datagrams[MESSAGES];
 
+	size_t first = 0, planned = 0;
+
 	model.expected_count = model.delivered = 0;
 	for (size_t i = 0; i < model.batch_count; i++) {
+		if (planned == BATCH_MAX) {
+			expect_all(first, i);
+			first = i;
+			planned = 0;
+		}
 		datagrams[i] = model.batch[i].datagram;
-		/* The tunnel takes so many at a time. */
-		if (i % BATCH_MAX == 0)
-			for (size_t j = i; j < model.batch_count && j < i + BATCH_MAX; j++)
-				plan(&model.batch[j]);
-		expect(&model.batch[i]);
+		plan(&model.batch[i]);
+		planned += model.batch[i].planned;
 	}
+	expect_all(first, model.batch_count);
 	tunnel_inbound(model.tunnel, datagrams, model.batch_count, model.now);
 	FUZZ_CHECK(model.delivered == model.expected_count, "%zu packets, of %zu", model.delivered,
 		model.expected_count);

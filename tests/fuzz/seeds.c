@@ -89,18 +89,19 @@ static void write_handshakes(void)
 			write_bytes("handshake", name, kind, 6, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 3, 0,
 				END);
 	}
-	write_bytes("handshake", "cookie", 0, 6, 2, 0, 5, 3, 6, 5, 3, 6, END);
+	write_bytes("handshake", "cookie", 0, 6, 2, 0, 5, 3, 6, 5, 3, 6, 5, 5, 6, END);
 	write_bytes("handshake", "flood", 0, 7, 200, 0, 0, 1, 7, 0, 0, 0, 0, 0, 5, 2, END);
 	write_bytes("handshake", "changed", 0, 0, 0, 1, 7, 0, 0, 0, 1, 90, 1, 0, END);
 }
 
-/* cipher; six ages; prefixes; then messages and, above 0xf0, ends of batches. */
+/* cipher; roles and ages of six sessions; prefixes; then messages and, above 0xf0, ends of batches.
+ */
 static void write_inner(void)
 {
 	uint8_t bytes[1024] = { 0 };
-	size_t at = 7;
+	size_t at = 11;
 
-	for (uint8_t i = 1; i < 7; i++)
+	for (uint8_t i = 1; i < 11; i++)
 		bytes[i] = i;
 	bytes[at++] = 2;
 	memcpy(bytes + at, (uint8_t[]){ 0, 8, 10, 0, 0, 0 }, 6);
@@ -121,6 +122,33 @@ static void write_inner(void)
 			at += (size_t)(bytes[at] = 0xf0, bytes[at + 1] = 4, 2);
 	}
 	write_seed("inner", "packets", bytes, at);
+}
+
+/* The ends of the replay window, and of packets that state a byte more or less than they have. */
+static void write_inner_edges(void)
+{
+	static const uint8_t head[] = { 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 8, 10, 0, 0, 0 };
+	static const struct {
+		uint8_t what, which;
+		int counter; /* -1: the next */
+	} messages[] = { { 5, 2, 10000 }, { 6, 2, 8127 }, { 6, 2, 1 }, { 5, 2, 8128 },
+		{ 6, 2, 8127 }, { 0x84, 0x22, -1 }, { 0x84, 0x42, -1 }, { 0x84, 0x62, -1 },
+		{ 0x84, 0x02, -1 }, { 4, 4, -1 }, { 4, 2, -1 }, { 4, 0, -1 } };
+	uint8_t bytes[1024] = { 0 };
+	size_t at = sizeof(head);
+
+	memcpy(bytes, head, sizeof(head));
+	for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++) {
+		bytes[at++] = messages[i].what;
+		bytes[at++] = messages[i].which;
+		if (messages[i].counter >= 0) {
+			bytes[at++] = (uint8_t)messages[i].counter;
+			bytes[at++] = (uint8_t)(messages[i].counter >> 8);
+		}
+		bytes[at++] = 48;
+		at += 48;
+	}
+	write_seed("inner", "edges", bytes, at);
 }
 
 static void write_offload(void)
@@ -235,6 +263,7 @@ int main(int argc, char **argv)
 	write_fields();
 	write_handshakes();
 	write_inner();
+	write_inner_edges();
 	write_netlink();
 	write_offload();
 	write_requests();
