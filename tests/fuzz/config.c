@@ -6,9 +6,9 @@
  *
  * Asserted: a configuration or errors, never both; problems stand in the order of their lines, name
  * lines that there are, hold nothing unprintable and nothing of a secret. What strip prints is a
- * file without errors, of which strip prints the same. What the engine was told of a file is no
- * reason to save anything; after changes, the saved file has no errors, keeps what `wg` knows
- * nothing of, and of it the engine is told what it had.
+ * file without errors that says the same, of which strip prints the same. What the engine was told
+ * of a file is no reason to save anything; after changes, the saved file has no errors, keeps what
+ * `wg` knows nothing of, and of it the engine is told what it had.
  */
 #include "cli/strip.h"
 #include "config_file.h"
@@ -90,6 +90,35 @@ static void check_problems(const struct config_problems *problems, const char *t
 
 /* ---- strip ---- */
 
+static bool same_key(const struct config_key *a, const struct config_key *b)
+{
+	return a->given == b->given && key_equal(a->bytes, b->bytes);
+}
+
+/* All that wg knows of a file is in the other. */
+static void check_same_for_wg(const struct config *a, const struct config *b)
+{
+	FUZZ_CHECK(same_key(&a->private_key, &b->private_key) && a->fwmark == b->fwmark &&
+			   a->listen_port_given == b->listen_port_given &&
+			   a->listen_port == b->listen_port && a->peer_count == b->peer_count,
+		"the interface differs");
+	for (size_t i = 0; i < a->peer_count; i++) {
+		const struct config_peer *one = &a->peers[i], *two = &b->peers[i];
+		const char *host = one->endpoint.host, *other_host = two->endpoint.host;
+
+		FUZZ_CHECK(same_key(&one->public_key, &two->public_key) &&
+				   same_key(&one->preshared_key, &two->preshared_key) &&
+				   one->allowed_ips.count == two->allowed_ips.count &&
+				   one->persistent_keepalive == two->persistent_keepalive,
+			"peer %zu differs", i);
+		FUZZ_CHECK(
+			!host == !other_host &&
+				(!host || (!strcmp(host, other_host) &&
+						  !strcmp(one->endpoint.port, two->endpoint.port))),
+			"the endpoint of peer %zu differs", i);
+	}
+}
+
 static void check_strip(const struct config *config)
 {
 	struct text once = { 0 }, twice = { 0 };
@@ -101,6 +130,7 @@ static void check_strip(const struct config *config)
 	}
 	struct config *again = load_good(OTHER_FD, once.bytes);
 
+	check_same_for_wg(config, again);
 	FUZZ_CHECK(!strip_config(again, &twice, &why), "%s", why);
 	FUZZ_CHECK(!strcmp(once.bytes, twice.bytes), "strip made of\n%s\nthis\n%s", once.bytes,
 		twice.bytes);

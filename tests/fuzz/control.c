@@ -5,8 +5,9 @@
  *
  * Asserted: in whichever pieces it comes, the answers and what becomes of the device are the same;
  * an answer is lines KEY=VALUE and ends with errno=N and a blank line; as many requests as answers;
- * a request that fails leaves the state as it was; an observer changes nothing and is told no key;
- * what a get tells, set on a device that is new, gives the same get again.
+ * a request that fails leaves the state as it was, and one with a wrong line in it fails; an
+ * observer changes nothing and is told no key; what a get tells, set on a device that is new, gives
+ * the same get again.
  */
 #include "fuzz.h"
 
@@ -206,21 +207,62 @@ static void check_refusals(const char *stream, size_t len, uint8_t how)
 	tunnel_free(end.tunnel);
 }
 
-static void check_observer(struct end *end, const char *stream, size_t len)
+/* A wrong line, before all others of a set: whatever follows, nothing of it is carried out. */
+static void check_spoilt(const char *stream, size_t len, uint8_t how)
 {
-	struct text before = state_of(end), answer, after;
+	static const char set[] = "set=1\n", wrong[] = "fwmark=x\n";
+	const size_t head = strlen(set);
+	struct text before, answer, after;
+	struct end end;
 	size_t failed;
 
-	feed(end, stream, len, len, true, &answer);
-	after = state_of(end);
+	if (len < head || memcmp(stream, set, head))
+		return;
+	const char *blank = memmem(stream, len, "\n\n", 2);
+	const size_t rest = (blank ? (size_t)(blank + 2 - stream) : len) - head;
+	char *spoilt = malloc(head + strlen(wrong) + rest + 1);
+
+	if (!spoilt)
+		abort();
+	sprintf(spoilt, "%s%s", set, wrong);
+	memcpy(spoilt + strlen(spoilt), stream + head, rest);
+	end_open(&end, how);
+	before = state_of(&end);
+	feed(&end, spoilt, head + strlen(wrong) + rest, 4096, false, &answer);
+	after = state_of(&end);
 	check_answers(&answer, &failed);
-	FUZZ_CHECK(same_text(&before, &after), "an observer changed something");
-	FUZZ_CHECK(!contains(&answer, "private_key=") && !contains(&answer, "preshared_key=") &&
-			   !contains(&answer, "shared_key="),
-		"an observer is told a key");
+	FUZZ_CHECK(failed == 1 && same_text(&before, &after), "a wrong line is overlooked");
 	free(before.bytes);
 	free(after.bytes);
 	free(answer.bytes);
+	free(spoilt);
+	tunnel_free(end.tunnel);
+}
+
+static void check_observer(const char *stream, size_t len, uint8_t how)
+{
+	static const char get[] = "get=1\n\n";
+	struct text before, answer, after;
+	struct end end;
+	size_t failed;
+
+	end_open(&end, how);
+	before = state_of(&end);
+	feed(&end, stream, len, len ? len : 1, true, &answer);
+	after = state_of(&end);
+	check_answers(&answer, &failed);
+	FUZZ_CHECK(same_text(&before, &after), "an observer changed something");
+	free(before.bytes);
+	free(after.bytes);
+	free(answer.bytes);
+	/* With the settings made, it may look. */
+	feed(&end, stream, len, len ? len : 1, false, &answer);
+	free(answer.bytes);
+	feed(&end, get, strlen(get), strlen(get), true, &answer);
+	FUZZ_CHECK(!contains(&answer, "private_key=") && !contains(&answer, "shared_key="),
+		"an observer is told a key");
+	free(answer.bytes);
+	tunnel_free(end.tunnel);
 }
 
 /* ---- What a get says, set again ---- */
@@ -307,7 +349,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		error == other_error && same_text(&whole, &pieces), "other pieces, other answers");
 	FUZZ_CHECK(same_text(&state_whole, &state_pieces), "other pieces, another state");
 	check_answers(&whole, &failed);
-	check_observer(&one, stream, len);
+	check_observer(stream, len, how);
+	check_spoilt(stream, len, how);
 	if (!tunnel_local(one.tunnel)->shared)
 		check_set_again(&one);
 	tunnel_free(one.tunnel);

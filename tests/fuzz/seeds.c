@@ -89,7 +89,8 @@ static void write_handshakes(void)
 			write_bytes("handshake", name, kind, 6, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 3, 0,
 				END);
 	}
-	write_bytes("handshake", "cookie", 0, 6, 2, 0, 5, 3, 6, 5, 3, 6, 5, 5, 6, END);
+	write_bytes("handshake", "cookie", 0, 6, 2, 0, 5, 3, 6, 5, 3, 6, END);
+	write_bytes("handshake", "cookie-old", 0, 6, 2, 0, 5, 5, 6, END);
 	write_bytes("handshake", "flood", 0, 7, 200, 0, 0, 1, 7, 0, 0, 0, 0, 0, 5, 2, END);
 	write_bytes("handshake", "changed", 0, 0, 0, 1, 7, 0, 0, 0, 1, 90, 1, 0, END);
 }
@@ -221,7 +222,8 @@ static void write_config(void)
 {
 	write_text("config", "wireguard",
 		"[Interface]\nPrivateKey = " PRIVATE "\nAddress = 10.0.0.1/24, fd00::1/64\n"
-		"ListenPort = 7\nPostUp = echo %i\nDNS = 192.0.2.53, example.net\nSaveConfig = "
+		"ListenPort = 7\nFwMark = 0x1f\nPostUp = echo %i\nDNS = 192.0.2.53, "
+		"example.net\nSaveConfig = "
 		"true\n"
 		"# c\n[Peer]\nPublicKey = " PUBLIC "\nPresharedKey = " PRIVATE
 		"\nAllowedIPs = 10.0.0.0/8, ::/0\nEndpoint = 192.0.2.1:51820\n"
