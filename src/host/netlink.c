@@ -23,7 +23,8 @@ struct netlink {
 };
 
 enum {
-	REQUEST_SIZE = 512,  /* the largest request here is a route with some five attributes */
+	REQUEST_SIZE = 512, /* the largest request here is a route with some five attributes */
+	ERRNO_MAX = 4095,
 	ANSWER_SIZE = 32768, /* what the kernel fills at most with one part of a dump */
 };
 
@@ -104,7 +105,9 @@ static int request_run(
 			state = MNL_CB_OK; /* another sequence number: an earlier question's answer
 					    */
 	} while (state > MNL_CB_STOP);
-	return state < 0 ? -errno : 0;
+	if (state >= 0)
+		return 0;
+	return errno > 0 && errno <= ERRNO_MAX ? -errno : -EPROTO;
 }
 
 static int link_request(

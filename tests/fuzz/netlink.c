@@ -356,6 +356,7 @@ static void check_answer(uint8_t question)
 
 	ask(&one, question, 0x00);
 	ask(&two, question, 0xff);
+	FUZZ_CHECK(one.error <= 0 && one.error >= -4095, "error %d", one.error);
 	FUZZ_CHECK(one.error == two.error, "error %d, and %d with other bytes behind", one.error,
 		two.error);
 	FUZZ_CHECK(one.mtu == two.mtu && !memcmp(&one.route, &two.route, sizeof(one.route)),
