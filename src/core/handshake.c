@@ -192,6 +192,20 @@ void handshake_want(struct tunnel *tunnel, struct peer *peer, struct now now)
 
 /* ---- Sessions that handshakes open ---- */
 
+/* What is too old for anything need not wait for the end of all: somebody who lets handshakes begin
+ * and never end could put that off for ever. */
+static void retire_expired(struct tunnel *tunnel, struct peer *peer, uint64_t now)
+{
+	struct session **const slots[] = { &peer->previous, &peer->current, &peer->next };
+
+	for (size_t i = 0; i < sizeof(slots) / sizeof(*slots); i++) {
+		if (!*slots[i] || now - (*slots[i])->born < WIRE_REJECT_AFTER_TIME)
+			continue;
+		tunnel_retire_session(tunnel, *slots[i]);
+		*slots[i] = NULL;
+	}
+}
+
 static struct session *open_session(struct tunnel *tunnel, struct peer *peer,
 	const struct aead *cipher, const struct noise_keys *keys, uint64_t now)
 {
@@ -199,6 +213,7 @@ static struct session *open_session(struct tunnel *tunnel, struct peer *peer,
 
 	if (!session)
 		return NULL;
+	retire_expired(tunnel, peer, now);
 	table_insert(&tunnel->sessions, &session->by_index, session->local_index);
 	timers_session_derived(&peer->timers, now);
 	return session;

@@ -28,10 +28,28 @@ int rtnews_open(uint32_t groups)
 	return error;
 }
 
+/* libmnl's own check takes a length of more than 2 GiB for a negative one, and lets it pass. */
+size_t rtnews_sound(const void *messages, size_t len)
+{
+	size_t at = 0;
+
+	while (len - at >= sizeof(struct nlmsghdr)) {
+		const struct nlmsghdr *message =
+			(const struct nlmsghdr *)((const char *)messages + at);
+
+		if (message->nlmsg_len < sizeof(*message) || message->nlmsg_len > len - at)
+			return at;
+		if (NLMSG_ALIGN(message->nlmsg_len) >= len - at)
+			return len;
+		at += NLMSG_ALIGN(message->nlmsg_len);
+	}
+	return at;
+}
+
 void rtnews_take(const void *messages, size_t len, rtnews_take_fn *take, void *context)
 {
 	const struct nlmsghdr *message = messages;
-	int left = (int)len;
+	int left = (int)rtnews_sound(messages, len);
 
 	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
 		take(context, message);

@@ -20,6 +20,9 @@ int rtnews_open(uint32_t groups);
  * everything may have changed. 0 or -errno. */
 int rtnews_read(int fd, rtnews_take_fn *take, void *context, bool *lost);
 
+/* How many bytes of what was read are whole messages. */
+size_t rtnews_sound(const void *messages, size_t len);
+
 /* The same for messages that were read, len bytes of them; what is cut off is passed over. */
 void rtnews_take(const void *messages, size_t len, rtnews_take_fn *take, void *context);
 

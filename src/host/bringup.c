@@ -497,6 +497,9 @@ static const char *save_explain(int error)
 		       "one: chown root it, or chattr -i";
 	case ENOTSUP:
 		return "it has two [Interface] sections: make them one";
+	case EBADMSG:
+		return "with what the tunnel has now it could not be read again (no AllowedIPs "
+		       "for a KillSwitch, perhaps)";
 	default:
 		return strerror(-error);
 	}

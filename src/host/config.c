@@ -615,6 +615,27 @@ int config_load_from(const char *directory, const char *name_or_path, struct con
 		problems);
 }
 
+int config_try(const struct config *config, const char *text, size_t len)
+{
+	struct config_problems problems = { 0 };
+	struct config_parser parser = { .problems = &problems, .open_file = -1 };
+	int error = -ENOMEM;
+
+	if (len > CONFIG_FILE_MAX)
+		return -EINVAL;
+	parser.config = calloc(1, sizeof(*parser.config));
+	if (!parser.config)
+		return -ENOMEM;
+	if (!name_file(parser.config, &problems, "", config->path))
+		error = parse_text(&parser, text, len);
+	if (!error && problems.errors)
+		error = -EINVAL;
+	free(parser.lines);
+	config_free(parser.config);
+	config_problems_free(&problems);
+	return error;
+}
+
 int config_load(const char *name_or_path, struct config **config, struct config_problems *problems)
 {
 	return config_load_from(CONFIG_DIRECTORY, name_or_path, config, problems);

@@ -152,6 +152,10 @@ int config_load_without_key_files(
 int config_load_open(
 	int fd, const char *path, struct config **config, struct config_problems *problems);
 
+/* Whether the file that a configuration came from could be read if it had this text: 0, -EINVAL,
+ * -ENOMEM. Nobody is told why not. */
+int config_try(const struct config *config, const char *text, size_t len);
+
 /* For a process that needs the rest of it. */
 void config_wipe_secrets(struct config *config);
 

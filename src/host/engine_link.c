@@ -166,7 +166,8 @@ static int answer_errno(const char *answer)
 
 	while (line && strncmp(line, "errno=", 6)) {
 		line = strchr(line, '\n');
-		line += line != NULL;
+		if (line)
+			line++;
 	}
 	if (!line)
 		return -EPROTO;

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/rtnews.h"
+
 struct netlink {
 	struct mnl_socket *socket;
 	unsigned port;
@@ -21,7 +23,8 @@ struct netlink {
 };
 
 enum {
-	REQUEST_SIZE = 512,  /* the largest request here is a route with some five attributes */
+	REQUEST_SIZE = 512, /* the largest request here is a route with some five attributes */
+	ERRNO_MAX = 4095,
 	ANSWER_SIZE = 32768, /* what the kernel fills at most with one part of a dump */
 };
 
@@ -93,13 +96,18 @@ static int request_run(
 		}
 		if (len < 0)
 			return -errno;
+		len = (ssize_t)rtnews_sound(answer, (size_t)len);
+		if (!len)
+			return -EPROTO;
 		state = mnl_cb_run(
 			answer, (size_t)len, netlink->sequence, netlink->port, callback, context);
 		if (state < 0 && errno == EPROTO)
 			state = MNL_CB_OK; /* another sequence number: an earlier question's answer
 					    */
 	} while (state > MNL_CB_STOP);
-	return state < 0 ? -errno : 0;
+	if (state >= 0)
+		return 0;
+	return errno > 0 && errno <= ERRNO_MAX ? -errno : -EPROTO;
 }
 
 static int link_request(

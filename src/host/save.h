@@ -17,7 +17,7 @@
  * to a get, with secrets, which is taken apart in the course of it. 0 and *new (empty: as it was),
  * the caller's; -EINVAL: not an answer, or not config's text; -EXDEV: a key that came from a file
  * of its own has another value now, and is not to be written elsewhere; -ENOTSUP: two [Interface]
- * sections; -ENOMEM.
+ * sections; -EBADMSG: the new text could not be read again; -ENOMEM.
  */
 int save_rewrite(struct text *new, const char *old, const struct config *config, char *answer);
 

@@ -142,6 +142,19 @@ static void set_key(struct change *change, const uint8_t key[KEY_LEN])
 	key_wipe(base64, sizeof(base64));
 }
 
+/* The file's may not be clamped; the engine's is. */
+static bool same_private_key(const struct config *config, const struct running *running)
+{
+	uint8_t clamped[KEY_LEN];
+	bool same;
+
+	memcpy(clamped, config->private_key.bytes, KEY_LEN);
+	key_clamp(clamped);
+	same = key_equal(clamped, running->private_key);
+	key_wipe(clamped, sizeof(clamped));
+	return same;
+}
+
 static void interface_changes(
 	struct change changes[CHANGES], const struct config *config, const struct running *running)
 {
@@ -150,7 +163,7 @@ static void interface_changes(
 	changes[2] = (struct change){ .key = "FwMark" };
 	changes[3] = (struct change){ 0 };
 	if (config->private_key.given && running->has_private_key &&
-		!key_equal(config->private_key.bytes, running->private_key))
+		!same_private_key(config, running))
 		set_key(&changes[0], running->private_key);
 	if (running->listen_port && running->listen_port != config->listen_port) {
 		changes[1].wanted = true;
@@ -441,5 +454,10 @@ int save_rewrite(struct text *new, const char *old, const struct config *config,
 	running_free(&running);
 	if (error || (new->bytes && !strcmp(new->bytes, old)))
 		text_free(new);
+	/* The engine may have said anything, and wg may have set what a file cannot say. */
+	if (!error && new->bytes && config_try(config, new->bytes, new->len)) {
+		text_free(new);
+		error = -EBADMSG;
+	}
 	return error;
 }

@@ -445,6 +445,37 @@ static void unreachable_peer_holds_nobody_up(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* Nothing that the second end sends arrives. */
+static bool lose_answers(struct sim *sim, const struct sim_datagram *datagram)
+{
+	return !endpoint_equal(&datagram->from, &sim->ends[1]->address);
+}
+
+static void assert_no_old_keys(const struct sim_end *end, const struct session *session)
+{
+	if (session)
+		assert_between(sim_now(end).boot - session->born, 0, 190 * SECOND);
+}
+
+/* Who begins handshakes and never lets one end does not keep the old keys in memory. */
+static void unfinished_handshakes_keep_no_keys(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_talking(9, kind);
+	struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+
+	sim->filter = lose_answers;
+	sim_traffic(a, b, SECOND);
+	sim_run(sim, 600 * SECOND);
+	const struct peer *peer = sim_peer(b, a);
+
+	assert_non_null(peer->next);
+	assert_no_old_keys(b, peer->next);
+	assert_no_old_keys(b, peer->current);
+	assert_no_old_keys(b, peer->previous);
+	sim_check(sim);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	static const struct sim_scenario scenarios[] = {
@@ -466,6 +497,7 @@ int main(void)
 		SIM_EACH(a_new_packet_asks_anew),
 		SIM_EACH(initiations_are_rare),
 		SIM_EACH(unreachable_peer_holds_nobody_up),
+		SIM_EACH(unfinished_handshakes_keep_no_keys),
 	};
 
 	return sim_main("timers", scenarios, sizeof(scenarios) / sizeof(*scenarios));

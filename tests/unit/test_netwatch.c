@@ -160,6 +160,22 @@ static void test_many_and_cut(void **state)
 	}
 }
 
+/* A length that as a signed number would be negative. */
+static void test_huge_length(void **state)
+{
+	alignas(struct nlmsghdr) uint8_t bytes[512];
+	struct counts counts = { 0 };
+	struct nlmsghdr *first = route(bytes, RTM_NEWROUTE, OURS, 0);
+	const size_t len = first->nlmsg_len;
+
+	(void)state;
+	assert_int_equal(rtnews_sound(bytes, len), len);
+	first->nlmsg_len = 0xc7c7c7c7;
+	assert_int_equal(rtnews_sound(bytes, len), 0);
+	rtnews_take(bytes, len, count, &counts);
+	assert_int_equal(counts.messages, 0);
+}
+
 /* A head that is too short for its kind. */
 static void test_short(void **state)
 {
@@ -181,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_own_device),
 		cmocka_unit_test(test_removed_routes),
 		cmocka_unit_test(test_many_and_cut),
+		cmocka_unit_test(test_huge_length),
 		cmocka_unit_test(test_short),
 	};
 

@@ -142,6 +142,11 @@ static const struct {
 	const char *what, *old, *answer, *new; /* NULL: as it was */
 } rewrites[] = {
 	{ "nothing", HEAD ONE, DEVICE KEPT END, NULL },
+	{ "a private key that is clamped only in the engine",
+		"[Interface]\nPrivateKey = //////////////////////////////////////////8=\n",
+		"private_key="
+		"f8ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f\n" END,
+		NULL },
 	{ "the order of prefixes", HEAD ONE,
 		DEVICE "public_key=P1\n" ZERO_PSK
 		       "endpoint=192.0.2.1:1\nallowed_ip=fd00::/64\nallowed_ip=10.0.0.0/8\n" END,
@@ -214,6 +219,44 @@ static void test_rewrites(void **state)
 #define WITHOUT_SECRET \
 	"[Interface]\nPrivateKeyFile = the.key\nListenPort = 7\n[Peer]\nPublicKey = " PUBLIC_1 "\n"
 #define MOVED DEVICE "public_key=P1\n" ZERO_PSK "endpoint=192.0.2.9:9\n" END
+
+/* What an engine might say that somebody has taken over, and what wg can set and a file not say. */
+static const struct {
+	const char *what, *old, *answer;
+} unreadable[] = {
+	{ "no prefix", HEAD ONE,
+		DEVICE "public_key=P1\n" ZERO_PSK "allowed_ip=10.0.0.0/8, Name\n" END },
+	{ "no endpoint", HEAD ONE, DEVICE "public_key=P1\n" ZERO_PSK "endpoint=PostUp = sh\n" END },
+	{ "a keepalive of days", HEAD ONE,
+		DEVICE "public_key=P1\n" ZERO_PSK "persistent_keepalive_interval=99999\n" END },
+	{ "a peer twice", HEAD ONE, DEVICE KEPT "public_key=P2\npublic_key=P2\n" END },
+	{ "a prefix of two peers", HEAD ONE,
+		DEVICE KEPT "public_key=P2\n" ZERO_PSK "allowed_ip=10.0.0.0/8\n" END },
+	{ "no private key", HEAD ONE,
+		"private_key=0000000000000000000000000000000000000000000000"
+		"000000000000000000\nlisten_port=7\n" KEPT END },
+	{ "a port too high", HEAD ONE, "private_key=K1\nlisten_port=70000\n" KEPT END },
+	{ "a kill switch without prefixes", HEAD "KillSwitch = yes\n" ONE,
+		DEVICE "public_key=P1\n" ZERO_PSK "endpoint=192.0.2.1:1\n" END },
+};
+
+static void test_unreadable(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(unreadable) / sizeof(*unreadable); i++) {
+		char *answer = answer_of(unreadable[i].answer);
+		struct config *config;
+		bool changed;
+
+		write_text(unreadable[i].old, 0600);
+		config = load();
+		if (save_file(config, answer, &changed) != -EBADMSG)
+			fail_msg("%s is saved", unreadable[i].what);
+		assert_string_equal(read_text(), unreadable[i].old);
+		config_free(config);
+		free(answer);
+	}
+}
 
 /* As loaded from text; answers like the engine. */
 static int save_after(const char *text, mode_t mode, const char *pattern, const char *then)
@@ -514,6 +557,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rewrites),
+		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_disk_full),
 		cmocka_unit_test(test_owner),
