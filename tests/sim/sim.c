@@ -13,6 +13,8 @@ enum { MAGIC = 0xc5, TRACE_LEN = 24, IDLE_TICKS_MAX = 2000 };
 /* ---- Random numbers: libsodium's come from here too ---- */
 
 static uint64_t sodium_state;
+static bool forced;
+static uint32_t forced_value;
 
 /* splitmix64 */
 static uint64_t next_random(uint64_t *state)
@@ -29,8 +31,18 @@ static const char *seeded_name(void)
 	return "seeded";
 }
 
+void sim_random_next(uint32_t value)
+{
+	forced = true;
+	forced_value = value;
+}
+
 static uint32_t seeded_random(void)
 {
+	if (forced) {
+		forced = false;
+		return forced_value;
+	}
 	return (uint32_t)next_random(&sodium_state);
 }
 
@@ -481,6 +493,7 @@ struct sim *sim_new(uint64_t seed)
 	assert_non_null(sim);
 	sim->random = seed;
 	sodium_state = ~seed;
+	forced = false;
 	sim->time = 1000 * SECOND;
 	sim->delay = 10 * MILLISECOND;
 	sim->batch = BATCH_MAX;

@@ -212,6 +212,9 @@ void sim_ip(uint8_t *packet, int family, unsigned from, unsigned to, size_t len)
 /* Below limit. */
 uint64_t sim_random(struct sim *sim, uint64_t limit);
 
+/* The next number of 32 bits that a tunnel draws, such as a session's index. */
+void sim_random_next(uint32_t value);
+
 /* Fails unless every end's tables, slots and deadlines agree. */
 void sim_check(const struct sim *sim);
 
