@@ -299,8 +299,8 @@ static struct peer *authenticate(struct tunnel *tunnel, const struct tunnel_data
 		report(tunnel, TUNNEL_OLD_TIMESTAMP, peer, datagram->from);
 	else if (error == -EKEYREJECTED)
 		report(tunnel, TUNNEL_BAD_PEER_KEY, peer, datagram->from);
-	else if (error == -EBADMSG)
-		report(tunnel, TUNNEL_BAD_INITIATION, peer, datagram->from);
+	else if (error == -EBADMSG) /* whose key it carried; anybody can write that there */
+		report(tunnel, TUNNEL_BAD_INITIATION, NULL, datagram->from);
 	if (error)
 		return NULL;
 	if (is_ours(tunnel, payload)) {
