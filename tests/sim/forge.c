@@ -56,7 +56,7 @@ static void make_timestamp(uint8_t timestamp[WIRE_TIMESTAMP_LEN], uint64_t wall)
 
 void forge_initiation(struct forged *forged, const struct sim_end *victim,
 	enum wire_dialect dialect, const uint8_t private_key[KEY_LEN], const uint8_t *claims,
-	uint64_t wall)
+	uint64_t wall, const struct noise_fields *fields)
 {
 	struct noise_remote *remote =
 		noise_remote_new(tunnel_local(victim->tunnel)->responder.public_key);
@@ -71,13 +71,36 @@ void forge_initiation(struct forged *forged, const struct sim_end *victim,
 		memcpy(local.initiator.public_key, claims, KEY_LEN);
 	make_timestamp(timestamp, wall);
 	key_generate_private(ephemeral);
-	const ssize_t len = noise_create_initiation(
-		remote, &local, dialect, 1, ephemeral, timestamp, &no_fields, forged->bytes);
+	const ssize_t len = noise_create_initiation(remote, &local, dialect, 1, ephemeral,
+		timestamp, fields ? fields : &no_fields, forged->bytes);
 
 	assert_true(len > 0);
 	forged->len = (size_t)len;
 	forge_macs(forged, victim);
 	noise_remote_free(remote);
+}
+
+void forge_response(struct forged *forged, const struct sim_datagram *initiation,
+	struct sim_end *responder, struct sim_end *initiator, const struct noise_fields *fields)
+{
+	struct noise_remote *remote = sim_peer(responder, initiator)->noise;
+	struct noise_responder state;
+	struct noise_fields asked;
+	struct noise_keys keys;
+	uint8_t ephemeral[KEY_LEN];
+
+	key_generate_private(ephemeral);
+	assert_int_equal(noise_open_initiation(&state, tunnel_local(responder->tunnel),
+				 initiation->data, initiation->len),
+		0);
+	assert_int_equal(
+		noise_accept_initiation(&state, remote, sim_now(responder).boot, &asked), 0);
+	const ssize_t len =
+		noise_create_response(&state, remote, 1, ephemeral, fields, forged->bytes, &keys);
+
+	assert_true(len > 0);
+	forged->len = (size_t)len;
+	forge_macs(forged, initiator);
 }
 
 void forge_inject(const struct forged *forged, struct sim_end *victim, const struct endpoint *from)

@@ -30,10 +30,15 @@ void forge_data(struct forged *forged, const struct session *session, uint64_t c
 	const void *plain, size_t len);
 
 /* An initiation to the victim, right in all but this: it comes from who has the private key, and
- * says that it is from claims (NULL: the key's owner). Its timestamp is the wall time. */
+ * says that it is from claims (NULL: the key's owner). Its timestamp is the wall time, fields may
+ * be NULL. */
 void forge_initiation(struct forged *forged, const struct sim_end *victim,
 	enum wire_dialect dialect, const uint8_t private_key[KEY_LEN], const uint8_t *claims,
-	uint64_t wall);
+	uint64_t wall, const struct noise_fields *fields);
+
+/* The authentic answer of an end to an initiation to it, but with fields of our choice. */
+void forge_response(struct forged *forged, const struct sim_datagram *initiation,
+	struct sim_end *responder, struct sim_end *initiator, const struct noise_fields *fields);
 
 /* Straight to an end, with a tick after it. */
 void forge_inject(const struct forged *forged, struct sim_end *victim, const struct endpoint *from);

@@ -145,7 +145,7 @@ static void strangers_initiation(const struct scene *scene, enum wire_dialect di
 
 	key_generate_private(key);
 	forge_initiation(&forged, scene->victim, dialect, key,
-		lie ? local->initiator.public_key : NULL, UINT64_C(4000000000) * SECOND);
+		lie ? local->initiator.public_key : NULL, UINT64_C(4000000000) * SECOND, NULL);
 }
 
 static void unknown_initiator(const struct scene *scene)

@@ -503,6 +503,121 @@ static void nothing_is_right_elsewhere(const struct sim_kind *kind)
 	play_everywhere(kind, sim_kind_shared);
 }
 
+/* ---- What a peer agrees to ---- */
+
+/* Fields as they are written, for an end with ChaCha20-Poly1305 alone that carries IP packets. */
+enum { CHACHA = 1, LINK = 1 };
+
+struct payload {
+	const char *name;
+	size_t len;
+	uint8_t bytes[24];
+	enum tunnel_event_kind event;
+	bool answered; /* an initiation with this */
+};
+
+static const struct payload answers[] = {
+	{ "a cipher that was not offered", 8, { 1, 1, 0, 2, 2, 1, 0, 1 }, TUNNEL_BAD_FIELDS,
+		false },
+	{ "a cipher that there is not", 8, { 1, 1, 0, 77, 2, 1, 0, 1 }, TUNNEL_BAD_FIELDS, false },
+	{ "two ciphers", 9, { 1, 2, 0, 1, 2, 2, 1, 0, 1 }, TUNNEL_BAD_FIELDS, false },
+	{ "no cipher", 4, { 2, 1, 0, 1 }, TUNNEL_BAD_FIELDS, false },
+	{ "another link", 8, { 1, 1, 0, 1, 2, 1, 0, 2 }, TUNNEL_BAD_FIELDS, false },
+	{ "no link", 4, { 1, 1, 0, 1 }, TUNNEL_BAD_FIELDS, false },
+	{ "nothing", 0, { 0 }, TUNNEL_BAD_FIELDS, false },
+	{ "a field that goes on", 8, { 1, 1, 0, 1, 2, 2, 0, 1 }, TUNNEL_BAD_FIELDS, false },
+	{ "a refusal of the cipher", 4, { 4, 1, 0, 1 }, TUNNEL_CIPHER_REFUSED, false },
+	{ "a refusal beside a cipher", 12, { 1, 1, 0, 1, 2, 1, 0, 1, 4, 1, 0, 1 },
+		TUNNEL_CIPHER_REFUSED, false },
+	{ "what is right", 8, { 1, 1, 0, 1, 2, 1, 0, 1 }, TUNNEL_SESSION_UP, false },
+};
+
+static const struct payload offers[] = {
+	{ "a cipher that is not allowed", 8, { 1, 1, 0, 2, 2, 1, 0, 1 }, TUNNEL_NO_COMMON_CIPHER,
+		true },
+	{ "ciphers that there are not", 9, { 1, 2, 0, 77, 78, 2, 1, 0, 1 }, TUNNEL_NO_COMMON_CIPHER,
+		true },
+	{ "another link", 8, { 1, 1, 0, 1, 2, 1, 0, 2 }, TUNNEL_OTHER_LINK, true },
+	{ "no cipher", 4, { 2, 1, 0, 1 }, TUNNEL_BAD_FIELDS, false },
+	{ "no link", 4, { 1, 1, 0, 1 }, TUNNEL_BAD_FIELDS, false },
+	{ "a field that goes on", 8, { 1, 1, 0, 1, 2, 2, 0, 1 }, TUNNEL_BAD_FIELDS, false },
+};
+
+static void make_fields(struct noise_fields *fields, const struct payload *payload)
+{
+	fields->len = payload->len;
+	memcpy(fields->bytes, payload->bytes, payload->len);
+}
+
+static struct sim *chacha_pair(void)
+{
+	static const struct sim_kind chacha = { "chacha alone", PEER_CIPHER_FIXED,
+		"chacha20-poly1305", false, false };
+	struct sim *sim = sim_pair(12, &chacha);
+
+	assert_int_equal(aead_by_name("chacha20-poly1305")->id, CHACHA);
+	sim->taping = true;
+	sim->filter = keep_tape_only;
+	return sim;
+}
+
+/* Authentic responses of a peer that means ill, or is another program. */
+static void a_peer_chooses_what_was_not_offered(const struct sim_kind *kind)
+{
+	(void)kind;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+		const bool right = answers[i].event == TUNNEL_SESSION_UP;
+		struct sim *sim = chacha_pair();
+		struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+		struct noise_fields fields;
+
+		sim_send(a, b);
+		make_fields(&fields, &answers[i]);
+		forge_response(&forged, sim->tape[0], b, a, &fields);
+		forge_inject(&forged, a, &b->address);
+		if (a->events[answers[i].event] != 1 || !sim_peer(a, b)->current == right)
+			fail_msg("an answer with %s", answers[i].name);
+		sim_check(sim);
+		sim_free(sim);
+	}
+}
+
+static void a_peer_offers_what_is_not_allowed(const struct sim_kind *kind)
+{
+	(void)kind;
+	for (size_t i = 0; i < sizeof(offers) / sizeof(*offers); i++) {
+		struct sim *sim = chacha_pair();
+		struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+		struct noise_fields fields;
+
+		make_fields(&fields, &offers[i]);
+		forge_initiation(
+			&forged, b, WIRE_CULVERT, a->private_key, NULL, sim_now(a).wall, &fields);
+		forge_inject(&forged, b, &a->address);
+		if (b->events[offers[i].event] != 1 || sim_peer(b, a)->next ||
+			b->messages[SIM_RESPONSE] != offers[i].answered)
+			fail_msg("an offer of %s", offers[i].name);
+		if (offers[i].answered)
+			assert_true(sim->tape[0]->len <= forged.len);
+		sim_check(sim);
+		sim_free(sim);
+	}
+}
+
+/* Neither in a handshake that succeeds; a peer's data is its own. */
+static void answers_are_not_longer(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_pair(13, kind);
+
+	sim->taping = true;
+	assert_true(sim_reaches(sim->ends[0], sim->ends[1], SECOND));
+	assert_int_equal(sim->tape[0]->data[0], WIRE_INITIATION);
+	assert_int_equal(sim->tape[1]->data[0], WIRE_RESPONSE);
+	assert_true(sim->tape[1]->len <= sim->tape[0]->len);
+	assert_int_equal(sim->ends[1]->messages[SIM_RESPONSE], 1);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	static const struct sim_scenario scenarios[] = {
@@ -517,6 +632,9 @@ int main(void)
 		SIM_EACH(indices_in_use_are_not_given_again),
 		SIM_EACH(peers_may_choose_the_same_index),
 		SIM_EACH(nothing_is_right_elsewhere),
+		SIM_ONCE(a_peer_chooses_what_was_not_offered),
+		SIM_ONCE(a_peer_offers_what_is_not_allowed),
+		SIM_EACH(answers_are_not_longer),
 	};
 
 	return sim_main("hostile", scenarios, sizeof(scenarios) / sizeof(*scenarios));
