@@ -359,6 +359,18 @@ static const struct sim_datagram *taped(const struct sim *sim, enum wire_type ty
 	return NULL;
 }
 
+/* Every timer runs, so that one that is stopped or begun anew shows. */
+static void start_timers(struct sim_end *end, struct peer *peer)
+{
+	const uint64_t soon = sim_now(end).boot + 5 * SECOND;
+	struct timers *timers = &peer->timers;
+
+	timers->persistent_interval = 25;
+	timers->retransmit = timers->keepalive = timers->new_handshake = soon;
+	timers->zero_keys = timers->persistent = soon;
+	tunnel_schedule(end->tunnel, peer);
+}
+
 /* The peer began the session, so its messages of each type were for the victim, but the response;
  * now the victim has an initiation under way. */
 static struct scene set_scene(const struct sim_kind *kind)
@@ -378,6 +390,7 @@ static struct scene set_scene(const struct sim_kind *kind)
 	timers_start_afresh(&sim_peer(scene.victim, scene.peer)->timers);
 	handshake_want(
 		scene.victim->tunnel, sim_peer(scene.victim, scene.peer), sim_now(scene.victim));
+	start_timers(scene.victim, sim_peer(scene.victim, scene.peer));
 	tunnel_tick(scene.victim->tunnel, sim_now(scene.victim));
 	scene.victim->tunnel->ops = &counting;
 	return scene;
