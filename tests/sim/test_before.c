@@ -479,6 +479,49 @@ static void a_flood_needs_no_memory(const struct sim_kind *kind)
 	sim_free(scene.sim);
 }
 
+/* An initiation with the cookie that the source was given. */
+static void initiation_with_cookie(const struct scene *scene, const struct endpoint *from)
+{
+	const struct now now = sim_now(scene->victim);
+	struct cookie_maker maker = { .has_cookie = false };
+	struct wire_cookie reply;
+
+	random_initiation(scene);
+	cookie_derive_keys(
+		&maker.initiation_keys, tunnel_local(scene->victim->tunnel)->responder.public_key);
+	cookie_add_macs(&maker, forged.bytes, forged.len, now.boot);
+	cookie_create_reply(
+		scene->victim->tunnel->checker, &reply, forged.bytes, forged.len, from, now.boot);
+	assert_int_equal(cookie_consume_reply(&maker, &reply, now.boot), 0);
+	cookie_add_macs(&maker, forged.bytes, forged.len, now.boot);
+}
+
+/* More sources with cookies than there are places: those who come last are dropped. */
+static void a_flood_with_cookies_fills_the_queue(const struct sim_kind *kind)
+{
+	struct scene scene = set_scene(kind);
+	struct tunnel *tunnel = scene.victim->tunnel;
+
+	tunnel->loaded_until = UINT64_MAX;
+	tunnel->turn = 0;
+	for (unsigned i = 0; i < QUEUE_MAX + 100; i++) {
+		const struct endpoint from = sim_address4(300 + i, 1);
+		struct tunnel_datagram datagram = { .data = forged.bytes, .from = &from };
+
+		initiation_with_cookie(&scene, &from);
+		datagram.len = forged.len;
+		answers = 0;
+		tunnel_inbound(tunnel, &datagram, 1, sim_now(scene.victim));
+		assert_int_equal(answers, 0);
+		assert_true(tunnel->queue_count <= QUEUE_MAX);
+	}
+	assert_int_equal(tunnel->queue_count, QUEUE_MAX);
+	assert_int_equal(tunnel->counters.handshakes_dropped, 100);
+	while (tunnel->queue_count)
+		tunnel_tick(tunnel, sim_now(scene.victim));
+	sim_free(scene.sim);
+}
+
 /* What somebody can have us say of a peer without its keys is not that peer's trouble. */
 static void a_lie_is_not_told_of_the_peer(const struct sim_kind *kind)
 {
@@ -573,6 +616,7 @@ int main(void)
 		SIM_EACH(nothing_is_changed_by_forged_messages),
 		SIM_EACH(nothing_is_changed_under_load),
 		SIM_EACH(a_flood_needs_no_memory),
+		SIM_EACH(a_flood_with_cookies_fills_the_queue),
 		SIM_EACH(a_lie_is_not_told_of_the_peer),
 		SIM_EACH(cost_does_not_grow_with_peers),
 	};
