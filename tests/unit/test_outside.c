@@ -140,22 +140,26 @@ static void test_wrong_answers(void **state)
 	assert_int_equal(found.count, 0);
 	answer[2] = 0x81;
 	for (size_t cut = 0; cut < len; cut++) {
-		uint8_t *copy = test_malloc(cut ? cut : 1);
+		/* cmocka's own would hide from the sanitizer what is read beyond it. */
+		uint8_t *copy = malloc(cut ? cut : 1);
 
+		assert_non_null(copy);
+		found.count = 0;
 		memcpy(copy, answer, cut);
 		outside_answer(&found, question_a, ASKED, copy, cut);
-		test_free(copy);
+		free(copy);
 	}
 	for (unsigned i = 0; i < 20000; i++) {
-		uint8_t *copy = test_malloc(len);
+		uint8_t *copy = malloc(len);
 
+		assert_non_null(copy);
 		memcpy(copy, answer, len);
 		for (unsigned j = 0; j < 3; j++)
 			copy[randombytes_uniform((uint32_t)len)] = (uint8_t)randombytes_random();
 		found.count = 0;
 		outside_answer(&found, question_a, ASKED, copy, len);
 		assert_in_range(found.count, 0, OUTSIDE_ADDRESSES_MAX);
-		test_free(copy);
+		free(copy);
 	}
 }
 
