@@ -120,6 +120,8 @@ static void check_test(const char *document, const char *at)
 
 	len += script ? strcspn(at + len, " ,;:)\n") : strspn(at + len, letters);
 	snprintf(test, sizeof(test), "%.*s", (int)len, at);
+	if (strchr(test, '*')) /* several */
+		return;
 	test_file(name, test);
 	source = read_file(name);
 	if (!source)

@@ -11,6 +11,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <stdalign.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -149,14 +150,14 @@ static void test_many_and_cut(void **state)
 	first = route(bytes, RTM_NEWROUTE, OURS, 0)->nlmsg_len;
 	len = first + address(bytes + first, RTM_NEWADDR, OTHER)->nlmsg_len;
 	for (size_t cut = 0; cut <= len; cut++) {
-		uint8_t *copy = test_malloc(cut ? cut : 1);
+		uint8_t *copy = malloc(cut ? cut : 1); /* cmocka's own hides over-reads */
 		struct counts counts = { 0 };
 
 		memcpy(copy, bytes, cut);
 		rtnews_take(copy, cut, count, &counts);
 		assert_int_equal(counts.messages, (cut >= first) + (cut == len));
 		assert_int_equal(counts.addresses, cut == len);
-		test_free(copy);
+		free(copy);
 	}
 }
 
