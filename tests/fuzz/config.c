@@ -10,6 +10,8 @@
  * of a file is no reason to save anything; after changes, the saved file has no errors, keeps what
  * `wg` knows nothing of, and of it the engine is told what it had.
  */
+#include <arpa/inet.h>
+
 #include "cli/strip.h"
 #include "config_file.h"
 #include "engine/uapi.h"
@@ -273,6 +275,34 @@ static bool same_settings(const char *a, const char *b)
 	return *a == *b;
 }
 
+static bool has_name(const struct config *config)
+{
+	struct in_addr address;
+
+	for (size_t i = 0; i < config->peer_count; i++) {
+		const char *host = config->peers[i].endpoint.host;
+
+		if (host && !strchr(host, ':') && !inet_pton(AF_INET, host, &address))
+			return true;
+	}
+	return false;
+}
+
+/* A name stays in the file, wherever the peer is, and nobody looks it up here. */
+static void forget_endpoints(char *state)
+{
+	char *line = state;
+
+	while (*line) {
+		char *next = line + strcspn(line, "\n") + 1;
+
+		if (!strncmp(line, "endpoint=", 9))
+			memmove(line, next, strlen(next) + 1);
+		else
+			line = next;
+	}
+}
+
 static void check_saved(
 	struct engine *engine, const struct config *config, const char *text, size_t how)
 {
@@ -292,6 +322,10 @@ static void check_saved(
 		tell_config(&again, saved);
 		char *state = state_of(&again);
 
+		if (has_name(saved)) {
+			forget_endpoints(running);
+			forget_endpoints(state);
+		}
 		FUZZ_CHECK(same_settings(running, state),
 			"of\n%s\nwith\n%s\nthis was saved\n%s\nwhich gives\n%s", text, running,
 			new.bytes, state);
