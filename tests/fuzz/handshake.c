@@ -44,6 +44,9 @@ static struct state {
 	uint64_t accepted;  /* when; 0: never */
 	bool cookie_sent;   /* the tunnel has been given one */
 	uint64_t cookie_time;
+	unsigned cookie_secret; /* the how manieth of the checker's it was made with */
+	unsigned secrets;       /* it has had so many */
+	uint64_t secret_time;   /* the last one's */
 
 	/* What the tunnel did in this step. */
 	struct message sent;
@@ -60,15 +63,26 @@ static struct endpoint endpoints[3];
 
 /* ---- The tunnel's output ---- */
 
+/* The checker is asked for a cookie: its secret changes, with which cookies become worthless. */
+static void note_secret(void)
+{
+	if (!state.secrets || state.now.boot - state.secret_time >= WIRE_COOKIE_SECRET_TIME) {
+		state.secrets++;
+		state.secret_time = state.now.boot;
+	}
+}
+
 static void check_macs(const struct message *message)
 {
+	note_secret();
 	const enum cookie_verdict verdict = cookie_check(
 		state.checker, message->bytes, message->len, &endpoints[0], true, state.now.boot);
 
 	FUZZ_CHECK(verdict != COOKIE_BAD_MAC, "mac1 is wrong");
 	if (!state.cookie_sent)
 		return;
-	const bool fresh = state.now.boot - state.cookie_time < WIRE_COOKIE_USE_TIME;
+	const bool fresh = state.now.boot - state.cookie_time < WIRE_COOKIE_USE_TIME &&
+			   state.cookie_secret == state.secrets;
 
 	FUZZ_CHECK((verdict != COOKIE_NO_COOKIE) == fresh, "mac2: %d, fresh: %d", verdict, fresh);
 }
@@ -482,6 +496,7 @@ static void step_cookie(struct fuzz_input *input)
 
 	if (!state.sent.len || state.sent.bytes[0] == WIRE_COOKIE)
 		return;
+	note_secret();
 	cookie_create_reply(state.checker, (struct wire_cookie *)message.bytes, state.sent.bytes,
 		state.sent.len, &endpoints[0], state.now.boot);
 	original = message;
@@ -505,6 +520,7 @@ static void step_cookie(struct fuzz_input *input)
 		return;
 	state.cookie_sent = true;
 	state.cookie_time = state.now.boot;
+	state.cookie_secret = state.secrets;
 }
 
 /* An empty data message on the newest session: it confirms what the peer began. */
