@@ -176,7 +176,6 @@ static int daemonise(void)
 
 static int run(struct engine_setup *setup, bool foreground)
 {
-	char path[LISTENER_PATH_SIZE];
 	int error, status = 1;
 
 	if (open_tun(setup))
@@ -185,8 +184,7 @@ static int run(struct engine_setup *setup, bool foreground)
 		close(setup->tun);
 		return 1;
 	}
-	if (!listener_path(path, setup->device))
-		setup->listener_path = path;
+	setup->directory = listener_directory();
 	error = foreground ? 0 : daemonise();
 	if (error) {
 		log_line(LOG_ERR, "cannot go into the background: %s", strerror(-error));
@@ -195,7 +193,8 @@ static int run(struct engine_setup *setup, bool foreground)
 	} else {
 		status = engine_run(setup);
 	}
-	listener_remove(setup->device);
+	if (setup->directory >= 0)
+		listener_remove(setup->directory, setup->device);
 	return status;
 }
 
@@ -240,7 +239,8 @@ int device_main(int argc, char **argv)
 		.listener = -1,
 		.control = -1,
 		.requests = -1,
-		.observer = -1 };
+		.observer = -1,
+		.directory = -1 };
 	int status;
 
 	if (parse_arguments(argc, argv, &foreground, &status))

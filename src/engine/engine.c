@@ -7,10 +7,13 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +21,7 @@
 #include "engine/engine_internal.h"
 #include "engine/event.h"
 #include "engine/link.h"
+#include "engine/listener.h"
 #include "engine/log.h"
 #include "engine/requests.h"
 #include "engine/sandbox.h"
@@ -26,7 +30,11 @@
 #define PACKAGE_VERSION "(unreleased)"
 #endif
 
-enum { CIPHERS_TEXT_SIZE = 128 };
+enum {
+	CIPHERS_TEXT_SIZE = 128,
+	/* Standard ones, those of struct engine and of the loop, and two pairs of sockets. */
+	OTHER_DESCRIPTORS = 32,
+};
 
 /* ---- Turns ---- */
 
@@ -251,8 +259,13 @@ static uint64_t receive_drops(void *context)
 
 static uint32_t interface_index(void *context, const char *name)
 {
-	(void)context;
-	return if_nametoindex(name);
+	const struct engine *engine = context;
+	struct ifreq request = { 0 };
+
+	if (strlen(name) >= sizeof(request.ifr_name))
+		return 0;
+	strcpy(request.ifr_name, name);
+	return ioctl(engine->names, SIOCGIFINDEX, &request) < 0 ? 0 : (uint32_t)request.ifr_ifindex;
 }
 
 /* ---- The device's state ---- */
@@ -312,16 +325,18 @@ void engine_on_path_watch(struct engine *engine)
 
 	while (read(engine->path_watch, events, sizeof(events)) > 0)
 		;
-	if (lstat(engine->setup.listener_path, &now) < 0 ||
+	if (listener_stat(engine->setup.directory, engine->setup.device, &now) ||
 		now.st_dev != engine->path_stat.st_dev || now.st_ino != engine->path_stat.st_ino)
 		engine_end(engine, 0, "the control socket was removed");
 }
 
 static void watch_path(struct engine *engine)
 {
-	const char *path = engine->setup.listener_path;
+	const int directory = engine->setup.directory;
+	char path[LISTENER_PATH_SIZE];
 
-	if (!path || lstat(path, &engine->path_stat) < 0)
+	if (directory < 0 || listener_path(path, engine->setup.device) ||
+		listener_stat(directory, engine->setup.device, &engine->path_stat))
 		return;
 	engine->path_watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	/* Unlinking a socket that is open changes its attributes (the link count), and no more. */
@@ -369,6 +384,9 @@ static int engine_init(struct engine *engine)
 	error = follow_link(engine);
 	if (error)
 		return error;
+	engine->names = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (engine->names < 0)
+		return -errno;
 	watch_path(engine);
 	engine->loop = event_loop_new(engine);
 	if (!engine->loop)
@@ -416,12 +434,41 @@ static void engine_finish(struct engine *engine)
 	report_free(engine->report);
 	udp_close(&engine->udp);
 	close_fd(engine->link);
+	close_fd(engine->names);
 	close_fd(engine->path_watch);
 	close_fd(engine->setup.tun);
 	close_fd(engine->setup.listener);
 	close_fd(engine->setup.control);
 	close_fd(engine->setup.requests);
 	close_fd(engine->setup.observer);
+}
+
+/* What this file calls itself. */
+static const struct sandbox_call engine_calls[] = {
+	{ .name = "read" },
+	{ "ioctl", { SANDBOX_IS(1, SIOCGIFINDEX) } },
+	{ 0 },
+};
+
+/* With a monitor to open its sockets, and to remove its file, it does without both calls and
+ * rights. */
+static int enclose(const struct engine_setup *setup)
+{
+	const struct sandbox_call *calls[] = { event_calls, tun_calls, udp_calls, link_calls,
+		log_calls, engine_calls, requests_calls, NULL, NULL };
+	struct sandbox sandbox = { .uid = setup->uid,
+		.gid = setup->gid,
+		.descriptors = EVENT_CONNECTIONS_MAX + OTHER_DESCRIPTORS,
+		.directory = setup->directory,
+		.calls = calls,
+		.process = "the engine" };
+
+	if (setup->requests < 0) {
+		sandbox.capabilities = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_BIND_SERVICE;
+		calls[6] = udp_open_calls;
+		calls[7] = listener_calls;
+	}
+	return sandbox_enclose(&sandbox);
 }
 
 const char *engine_version(void)
@@ -431,12 +478,14 @@ const char *engine_version(void)
 
 int engine_run(const struct engine_setup *setup)
 {
-	struct engine engine = { .setup = *setup, .udp = setup->udp, .link = -1, .path_watch = -1 };
+	struct engine engine = {
+		.setup = *setup, .udp = setup->udp, .link = -1, .names = -1, .path_watch = -1
+	};
 	int error = engine_init(&engine);
 
 	signal(SIGPIPE, SIG_IGN);
 	if (!error)
-		error = setup->uid ? sandbox_drop_user(setup->uid, setup->gid) : sandbox_protect();
+		error = enclose(setup);
 	if (error) {
 		log_line(LOG_ERR, "the engine cannot start: %s", strerror(-error));
 		engine.status = 1;
@@ -444,7 +493,7 @@ int engine_run(const struct engine_setup *setup)
 		log_start(&engine);
 		if (!engine.interface)
 			set_link(&engine, true);
-		if (setup->listener_path) /* it may have gone before it was watched */
+		if (engine.path_watch >= 0) /* it may have gone before it was watched */
 			engine_on_path_watch(&engine);
 		error = engine.ending ? 0 : event_loop_run(engine.loop);
 		if (error) {

@@ -22,11 +22,12 @@ struct engine_setup {
 		udp;  /* closed ones: opened with the first listen_port or when the link is up */
 	int listener; /* the control socket that `wg` connects to, listening */
 	int control; /* a connected control-protocol stream: the monitor. Its end ends the engine */
-	int requests; /* engine/requests.h, SOCK_SEQPACKET: to the monitor; -1: the engine does
-			 privileged things itself */
-	int observer; /* a connected control-protocol stream that gets answers without secrets and
-			 changes nothing: the metrics process */
-	const char *listener_path; /* watch this file: its removal ends the engine. NULL: do not */
+	int requests;  /* engine/requests.h, SOCK_SEQPACKET: to the monitor; -1: the engine does
+			  privileged things itself */
+	int observer;  /* a connected control-protocol stream that gets answers without secrets and
+			  changes nothing: the metrics process */
+	int directory; /* where the device's control socket is a file whose removal ends the engine;
+			  stays the caller's */
 	enum fastpath_choice offload;
 	uid_t uid; /* drop to this user and group before the first packet, unless 0 */
 	gid_t gid;

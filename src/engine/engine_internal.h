@@ -28,7 +28,8 @@ struct engine {
 	struct now now;     /* when the present turn began */
 	unsigned interface; /* 0: the device was in another network namespace from the start */
 	int link;           /* netlink; -1: the device's state is not followed */
-	int path_watch;     /* inotify on listener_path, or -1 */
+	int names;          /* a socket by which the kernel is asked for interfaces' numbers */
+	int path_watch;     /* inotify on the control socket, or -1 */
 	struct stat path_stat;
 	bool link_up;
 	bool ending;

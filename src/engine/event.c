@@ -21,9 +21,9 @@
 
 #include "engine/engine_internal.h"
 #include "engine/log.h"
+#include "engine/sandbox.h"
 
 enum {
-	CONNECTIONS_MAX = 64,
 	CHUNK = 65536,              /* what is read from a connection in a turn */
 	OUTPUT_ENOUGH = 256 * 1024, /* unsent answers from which on no more is read */
 	ACCEPT_PAUSE = 1,           /* seconds, when there are no descriptors left */
@@ -162,7 +162,7 @@ static void connection_free(struct connection *connection)
 		connection->next->link = connection->link;
 	if (!connection->monitor) {
 		close(connection->fd);
-		if (loop->connection_count-- == CONNECTIONS_MAX)
+		if (loop->connection_count-- == EVENT_CONNECTIONS_MAX)
 			event_add(loop->events[WATCH_LISTENER], NULL);
 	}
 	free(connection);
@@ -315,7 +315,7 @@ static void on_listener(int fd, short what, void *context)
 		close(accepted);
 		return;
 	}
-	if (loop->connection_count == CONNECTIONS_MAX)
+	if (loop->connection_count == EVENT_CONNECTIONS_MAX)
 		event_del(loop->events[WATCH_LISTENER]);
 }
 
@@ -324,7 +324,7 @@ static void on_accept_pause(int fd, short what, void *context)
 	struct event_loop *loop = context;
 
 	(void)fd, (void)what;
-	if (loop->connection_count < CONNECTIONS_MAX)
+	if (loop->connection_count < EVENT_CONNECTIONS_MAX)
 		event_add(loop->events[WATCH_LISTENER], NULL);
 }
 
@@ -381,6 +381,23 @@ static struct event_base *make_base(void)
 	event_config_free(config);
 	return base;
 }
+
+/* With those of libevent and of its pipe for signals. */
+const struct sandbox_call event_calls[] = {
+	{ .name = "epoll_wait" },
+	{ .name = "epoll_pwait" },
+	{ .name = "epoll_pwait2" },
+	{ .name = "epoll_ctl" },
+	{ .name = "timerfd_settime" },
+	{ .name = "timerfd_settime64" },
+	{ .name = "accept4" },
+	{ .name = "read" },
+	{ .name = "write" },
+	{ .name = "writev" },
+	{ .name = "sendto" },
+	{ .name = "recvfrom" },
+	{ 0 },
+};
 
 struct event_loop *event_loop_new(struct engine *engine)
 {

@@ -3,6 +3,10 @@
 #ifndef ENGINE_EVENT_H
 #define ENGINE_EVENT_H
 
+#include "engine/sandbox.h"
+
+enum { EVENT_CONNECTIONS_MAX = 64 }; /* control connections at a time */
+
 struct engine;
 struct event_loop; /* opaque */
 
@@ -19,5 +23,8 @@ void event_loop_stop(struct event_loop *loop);
 /* The UDP sockets (-1: none): to be forgotten before they are closed. 0, -ENOMEM. */
 int event_loop_watch_sockets(struct event_loop *loop, int v4, int v6);
 void event_loop_forget_sockets(struct event_loop *loop);
+
+/* What this module calls once the process is enclosed. */
+extern const struct sandbox_call event_calls[];
 
 #endif

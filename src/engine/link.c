@@ -13,6 +13,13 @@
 #include <unistd.h>
 
 #include "engine/rtnews.h"
+#include "engine/sandbox.h"
+
+const struct sandbox_call link_calls[] = {
+	{ .name = "sendto" },
+	{ .name = "recvfrom" },
+	{ 0 },
+};
 
 /* How is it? The answer comes in the same form as news. */
 static int ask_state(int fd, unsigned interface)

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "engine/sandbox.h"
+
 /* What changed since the last call. */
 struct link_news {
 	bool has_state; /* up and mtu are set */
@@ -20,5 +22,8 @@ int link_open(unsigned interface);
 
 /* Reads what has come, a bounded part of it. 0 or -errno. */
 int link_read(int fd, unsigned interface, struct link_news *news);
+
+/* What this module calls once the process is enclosed. */
+extern const struct sandbox_call link_calls[];
 
 #endif

@@ -3,6 +3,7 @@
 #include "engine/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -115,10 +116,38 @@ int listener_open(const char *device, int *fd)
 	return error ? error : listener_open_path(path, 0600, fd);
 }
 
-void listener_remove(const char *device)
-{
-	char path[LISTENER_PATH_SIZE];
+const struct sandbox_call listener_calls[] = {
+	{ .name = "newfstatat" },
+	{ .name = "fstatat64" },
+	{ .name = "statx" },
+	{ .name = "unlinkat" },
+	{ 0 },
+};
 
-	if (!listener_path(path, device))
-		unlink(path);
+int listener_directory(void)
+{
+	const int fd = open(LISTENER_DIRECTORY, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void socket_name(char name[LISTENER_PATH_SIZE], const char *device)
+{
+	snprintf(name, LISTENER_PATH_SIZE, "%s.sock", device);
+}
+
+int listener_stat(int directory, const char *device, struct stat *status)
+{
+	char name[LISTENER_PATH_SIZE];
+
+	socket_name(name, device);
+	return fstatat(directory, name, status, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+void listener_remove(int directory, const char *device)
+{
+	char name[LISTENER_PATH_SIZE];
+
+	socket_name(name, device);
+	unlinkat(directory, name, 0);
 }

@@ -3,7 +3,9 @@
 #ifndef ENGINE_LISTENER_H
 #define ENGINE_LISTENER_H
 
-#include <sys/types.h>
+#include <sys/stat.h>
+
+#include "engine/sandbox.h"
 
 #define LISTENER_DIRECTORY "/var/run/wireguard"
 
@@ -20,10 +22,19 @@ int listener_open(const char *device, int *fd);
 /* The same at any path (its directory must be there), for those whom the mode lets. */
 int listener_open_path(const char *path, mode_t mode, int *fd);
 
-void listener_remove(const char *device);
+/* A descriptor of the directory, for the two below; -errno: it is not there. */
+int listener_directory(void);
+
+/* What is at the socket's path. 0 or -errno. */
+int listener_stat(int directory, const char *device, struct stat *status);
+
+void listener_remove(int directory, const char *device);
 
 /* Removes the socket that a dead process left at a path. 0, also if there is none; -EADDRINUSE:
  * somebody answers there; -EEXIST: it is no socket; other -errno. */
 int listener_remove_stale(const char *path);
+
+/* What the two that take a directory call, once the process is enclosed. */
+extern const struct sandbox_call listener_calls[];
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <syslog.h>
 
+#include "engine/sandbox.h"
+
 /* Lines up to this priority (LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG) are written;
  * -1: none. */
 void log_init(const char *name, int max_priority);
@@ -12,5 +14,8 @@ void log_init(const char *name, int max_priority);
 /* The tunnel's name stands before the text; characters that a terminal would act on are replaced.
  * Under systemd (JOURNAL_STREAM set) lines begin with <N>. One write(2) a line. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What this module calls once the process is enclosed. */
+extern const struct sandbox_call log_calls[];
 
 #endif

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/sandbox.h"
+
 enum {
 	OPEN_SOCKETS = 1,
 	FDS_MAX = 4,            /* two are expected; the kernel closes what there is no room for */
@@ -143,6 +145,15 @@ int requests_serve(int fd)
 }
 
 /* ---- The engine's side ---- */
+
+const struct sandbox_call requests_calls[] = {
+	{ .name = "sendto" },
+	{ .name = "recvmsg" },
+	{ .name = "poll" },
+	{ .name = "ppoll" },
+	{ .name = "ppoll_time64" },
+	{ 0 },
+};
 
 static int64_t milliseconds(void)
 {

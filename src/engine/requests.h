@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "engine/sandbox.h"
 #include "engine/udp.h"
 
 /* Engine's side: sockets on a port (0: any) with a mark, made by the monitor. Waits for the answer.
@@ -18,5 +19,8 @@ int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_soc
 /* Monitor's side: reads one request and answers it. 0; -EPIPE: the engine has gone; -EPROTO: it
  * sent something malformed (and must be ended); other -errno. */
 int requests_serve(int fd);
+
+/* What the engine's side calls once the process is enclosed. */
+extern const struct sandbox_call requests_calls[];
 
 #endif

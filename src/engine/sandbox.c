@@ -5,9 +5,33 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "engine/log.h"
+
+/* The run-time of sanitizers reads /proc, makes threads and maps what it likes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANDBOX_OPEN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer)
+#define SANDBOX_OPEN 1
+#endif
+#endif
+
+enum { LACKS_SIZE = 128, PROC_PATH_SIZE = 48 };
+
+/* ---- User and capabilities ---- */
 
 int sandbox_protect(void)
 {
@@ -17,12 +41,28 @@ int sandbox_protect(void)
 }
 
 /* A change of user clears them, but for the inheritable ones. */
-static int drop_capabilities(void)
+static int keep_capabilities(uint64_t kept)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+	if (kept && syscall(SYS_capget, &header, have) < 0)
+		return -errno;
+	for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		have[i].permitted &= (uint32_t)(kept >> 32 * i);
+		have[i].effective = have[i].permitted;
+		have[i].inheritable = 0;
+	}
+	return syscall(SYS_capset, &header, have) < 0 ? -errno : 0;
+}
+
+/* What no program that is run could get back either. It takes CAP_SETPCAP; without that there is
+ * no_new_privs. */
+static void empty_bounding_set(void)
+{
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+		prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
 }
 
 int sandbox_drop_user(uid_t uid, gid_t gid)
@@ -31,12 +71,127 @@ int sandbox_drop_user(uid_t uid, gid_t gid)
 
 	if (!uid || !gid)
 		return -EINVAL;
+	empty_bounding_set();
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
-	error = drop_capabilities();
+	error = keep_capabilities(0);
 	if (error)
 		return error;
 	if (setuid(0) == 0 || setgid(0) == 0 || geteuid() != uid || getegid() != gid)
 		return -EPERM;
 	return sandbox_protect(); /* the change of user has undone half of it */
+}
+
+/* ---- What the process may have ---- */
+
+static void limit(int resource, rlim_t most)
+{
+	const struct rlimit limits = { most, most };
+
+	setrlimit(resource, &limits); /* lower than it is, which is always allowed */
+}
+
+static void limit_all(unsigned descriptors)
+{
+	struct stat log;
+
+	limit(RLIMIT_NOFILE, descriptors);
+	limit(RLIMIT_NPROC, 0);
+	limit(RLIMIT_CORE, 0);
+	if (fstat(STDERR_FILENO, &log) < 0 || !S_ISREG(log.st_mode))
+		limit(RLIMIT_FSIZE, 0);
+}
+
+/* Keys are in the heap, on the stack and in registers that were saved: so no page at all is ever
+ * written to swap. Those that were never touched take no memory for that. With a limit all could be
+ * well now, and memory for the next peer be refused. */
+static int lock_memory(void)
+{
+	struct rlimit limits;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limits) < 0 || limits.rlim_cur != RLIM_INFINITY)
+		return -EPERM;
+	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0 ? -errno : 0;
+}
+
+/* The directory in /proc of a process that then ends: there is nothing in it, nothing can be made
+ * there, and unlike with a directory that is made for this nothing is left behind. */
+static int empty_root(void)
+{
+	char path[PROC_PATH_SIZE];
+	const pid_t child = fork();
+	int error = 0;
+
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		for (;;)
+			pause();
+	}
+	snprintf(path, sizeof(path), "/proc/%ld/fdinfo", (long)child);
+	if (chroot(path) < 0 || chdir("/") < 0)
+		error = -errno;
+	kill(child, SIGKILL);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return error;
+}
+
+/* ---- All of it ---- */
+
+static void add_lack(char lacks[LACKS_SIZE], const char *what)
+{
+	const size_t len = strlen(lacks);
+
+	snprintf(lacks + len, LACKS_SIZE - len, "%s%s", len ? ", " : "", what);
+}
+
+static int become(const struct sandbox *sandbox)
+{
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	int error;
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	if (sandbox->uid)
+		return sandbox_drop_user(sandbox->uid, sandbox->gid);
+	empty_bounding_set();
+	error = keep_capabilities(sandbox->capabilities);
+	return error ? error : sandbox_protect();
+}
+
+int sandbox_enclose(const struct sandbox *sandbox)
+{
+	char lacks[LACKS_SIZE] = "";
+	bool filtered = true;
+	int error;
+
+#ifdef SANDBOX_OPEN
+	error = become(sandbox);
+	if (!error && sandbox->process)
+		log_line(LOG_WARNING, "the sandbox of %s is open, for this build's sanitizers",
+			sandbox->process);
+	return error;
+#endif
+	if (empty_root())
+		add_lack(lacks, "an empty root");
+	error = become(sandbox);
+	if (error)
+		return error;
+	if (lock_memory())
+		add_lack(lacks, "locked memory");
+	limit_all(sandbox->descriptors);
+	if (sandbox_landlock(sandbox->directory))
+		add_lack(lacks, "Landlock");
+	error = sandbox_filter(sandbox->calls);
+	if (error && error != -ENOSYS)
+		return error;
+	if (error) {
+		filtered = false;
+		add_lack(lacks, "a filter of system calls");
+	}
+	if (*lacks && sandbox->process)
+		log_line(filtered ? LOG_INFO : LOG_WARNING,
+			"the sandbox of %s lacks %s: this kernel, or our rights, do not allow it",
+			sandbox->process, lacks);
+	return 0;
 }

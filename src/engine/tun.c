@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/tunnel.h"
+#include "engine/sandbox.h"
 
 /* Kernel headers before 6.2. */
 #ifndef TUN_F_USO4
@@ -133,6 +134,14 @@ struct tun_offload tun_negotiate(int fd, bool wanted)
 	tun_probe(fd, &offload);
 	return offload;
 }
+
+const struct sandbox_call tun_calls[] = {
+	{ .name = "read" },
+	{ .name = "readv" },
+	{ .name = "writev" },
+	{ "ioctl", { SANDBOX_IS(1, TUNGETIFF) } },
+	{ 0 },
+};
 
 struct tun_batch *tun_batch_new(void)
 {

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+#include "engine/sandbox.h"
+
 /* Makes the TUN device of this name; it is there as long as *fd (non-blocking, close-on-exec) is
  * open. 0, or -errno, for which tun_explain has words. */
 int tun_create(const char *name, int *fd);
@@ -58,5 +60,8 @@ int tun_write(int fd, const struct tun_offload *offload, const struct iovec *par
 /* Writes the packets that were merged into one, each by itself. 0 or the first -errno. */
 int tun_write_singly(
 	int fd, const struct tun_offload *offload, const struct iovec *parts, size_t count);
+
+/* What this module calls once the process is enclosed. */
+extern const struct sandbox_call tun_calls[];
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/tunnel.h"
+#include "engine/sandbox.h"
 
 enum {
 	BATCH = 8, /* received at once; each may be many datagrams that the kernel merged */
@@ -33,6 +34,8 @@ enum {
 	REFUSAL_BURSTS = 1024,
 };
 
+#define SOCKET_TYPE SANDBOX_IS(1, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+
 union control {
 	alignas(struct cmsghdr) uint8_t bytes[CONTROL_SIZE];
 };
@@ -45,6 +48,40 @@ struct udp_batch {
 	struct endpoint from[BATCH];
 	union control controls[BATCH];
 	struct tunnel_datagram datagrams[DATAGRAMS];
+};
+
+/* ---- What may be called ---- */
+
+const struct sandbox_call udp_calls[] = {
+	{ .name = "recvmmsg" },
+	{ .name = "recvmmsg_time64" },
+	{ .name = "sendmmsg" },
+	{ "getsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_MEMINFO) } },
+	{ "getsockopt", { SANDBOX_IS(1, IPPROTO_UDP), SANDBOX_IS(2, UDP_SEGMENT) } },
+	{ "getsockopt", { SANDBOX_IS(1, IPPROTO_UDP), SANDBOX_IS(2, UDP_GRO) } },
+	{ "setsockopt", { SANDBOX_IS(1, IPPROTO_UDP), SANDBOX_IS(2, UDP_GRO) } },
+	{ 0 },
+};
+
+const struct sandbox_call udp_open_calls[] = {
+	{ "socket", { SANDBOX_IS(0, AF_INET), SOCKET_TYPE } },
+	{ "socket", { SANDBOX_IS(0, AF_INET6), SOCKET_TYPE } },
+	{ .name = "bind" },
+	{ .name = "getsockname" },
+	{ "getsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_RCVBUF) } },
+	{ "getsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_SNDBUF) } },
+	{ "setsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_RCVBUF) } },
+	{ "setsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_SNDBUF) } },
+	{ "setsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_RCVBUFFORCE) } },
+	{ "setsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_SNDBUFFORCE) } },
+	{ "setsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_MARK) } },
+	{ "setsockopt", { SANDBOX_IS(1, IPPROTO_IP), SANDBOX_IS(2, IP_PKTINFO) } },
+	{ "setsockopt", { SANDBOX_IS(1, IPPROTO_IP), SANDBOX_IS(2, IP_RECVTOS) } },
+	{ "setsockopt", { SANDBOX_IS(1, IPPROTO_IP), SANDBOX_IS(2, IP_MTU_DISCOVER) } },
+	{ "setsockopt", { SANDBOX_IS(1, IPPROTO_IPV6), SANDBOX_IS(2, IPV6_V6ONLY) } },
+	{ "setsockopt", { SANDBOX_IS(1, IPPROTO_IPV6), SANDBOX_IS(2, IPV6_RECVPKTINFO) } },
+	{ "setsockopt", { SANDBOX_IS(1, IPPROTO_IPV6), SANDBOX_IS(2, IPV6_RECVTCLASS) } },
+	{ 0 },
 };
 
 /* ---- Opening ---- */

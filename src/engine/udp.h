@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 
 #include "core/endpoint.h"
+#include "engine/sandbox.h"
 
 /* A destination on the way to which the kernel refuses to cut up bursts: the MTU is smaller there,
  * as a rule. */
@@ -89,5 +90,10 @@ int udp_send(struct udp_sockets *sockets, struct endpoint *to, const struct tunn
  * of udp_receive, here for its test. */
 void udp_read_control(
 	struct msghdr *message, struct endpoint *from, uint8_t *tos, size_t *datagram_len);
+
+/* What this module calls once the process is enclosed; and where that includes
+ * udp_open. */
+extern const struct sandbox_call udp_calls[];
+extern const struct sandbox_call udp_open_calls[];
 
 #endif

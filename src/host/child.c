@@ -103,7 +103,11 @@ int child_find_user(const char *user, uid_t *uid, gid_t *gid, const char **chose
 
 void child_status_text(char text[CHILD_STATUS_TEXT_SIZE], int wait_status)
 {
-	if (WIFSIGNALED(wait_status))
+	if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS)
+		snprintf(text, CHILD_STATUS_TEXT_SIZE,
+			"made a system call that it may not make and was ended (SIGSYS): report "
+			"this, with what dmesg says of it");
+	else if (WIFSIGNALED(wait_status))
 		snprintf(text, CHILD_STATUS_TEXT_SIZE, "was killed by signal %d (%s)",
 			WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
 	else

@@ -21,7 +21,7 @@ pid_t child_fork(const int *keep, size_t keep_count);
 int child_find_user(const char *user, uid_t *uid, gid_t *gid, const char **chosen);
 
 /* "ended with status 3", "was killed by signal 9 (Killed)": text for a wait status. */
-enum { CHILD_STATUS_TEXT_SIZE = 80 };
+enum { CHILD_STATUS_TEXT_SIZE = 128 };
 void child_status_text(char text[CHILD_STATUS_TEXT_SIZE], int wait_status);
 
 #endif

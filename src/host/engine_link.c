@@ -50,6 +50,7 @@ int engine_start(struct monitor *monitor)
 		.listener = monitor->wg_listener,
 		.offload = monitor->config->offload,
 		.observer = monitor->metrics.engine_end,
+		.directory = -1,
 		.uid = monitor->uid,
 		.gid = monitor->gid };
 	int control[2], requests[2], error = 0;

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,14 +17,12 @@
 #include "core/endpoint.h"
 #include "engine/listener.h"
 #include "engine/log.h"
-#include "engine/sandbox.h"
 #include "host/rights.h"
 #include "host/child.h"
 
 enum {
 	SOCKET_MODE = 0666, /* as a port of the loopback device: whoever comes to the path */
 	BACKLOG = 16,
-	DESCRIPTORS_MAX = 64,
 };
 
 const char *metrics_socket(const char *where)
@@ -74,16 +71,15 @@ static void close_end(int *fd)
 static void __attribute__((noreturn)) become_server(
 	const struct metrics *metrics, int engine, struct config *config, uid_t uid, gid_t gid)
 {
-	const struct rlimit descriptors = { DESCRIPTORS_MAX, DESCRIPTORS_MAX };
 	char interface[CONFIG_DEVICE_SIZE];
 	int status = 1;
 
 	prctl(PR_SET_NAME, "culvert-metrics");
 	memcpy(interface, config->device, sizeof(interface));
 	config_free(config);
-	if (!sandbox_drop_user(uid, gid) && !setrlimit(RLIMIT_NOFILE, &descriptors) &&
-		!mprotect(metrics->facts, sizeof(*metrics->facts), PROT_READ))
-		status = metrics_serve(metrics->listener, engine, metrics->facts, interface);
+	if (!mprotect(metrics->facts, sizeof(*metrics->facts), PROT_READ))
+		status = metrics_serve(
+			metrics->listener, engine, metrics->facts, interface, uid, gid);
 	_exit(status);
 }
 

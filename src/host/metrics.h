@@ -47,9 +47,9 @@ void metrics_close(struct metrics *metrics, const char *where);
 
 void metrics_count_lookup_failure(struct metrics *metrics);
 
-/* The process: serves until the engine's end of the stream closes. Returns the exit status. In
- * metrics_serve.c. */
-int metrics_serve(
-	int listener, int engine, const struct metrics_facts *facts, const char *interface);
+/* The process: becomes this user, enclosed (engine/sandbox.h), and serves until the engine's end of
+ * the stream closes. Returns the exit status. In metrics_serve.c. */
+int metrics_serve(int listener, int engine, const struct metrics_facts *facts,
+	const char *interface, uid_t uid, gid_t gid);
 
 #endif

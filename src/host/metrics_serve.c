@@ -10,14 +10,19 @@
 #include <event2/listener.h>
 #include <ifaddrs.h>
 #include <linux/if_link.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 
 #include "engine/engine.h"
+#include "engine/event.h"
 #include "engine/log.h"
+#include "engine/sandbox.h"
 #include "host/metrics_page.h"
 
 enum {
@@ -26,6 +31,7 @@ enum {
 	HEADERS_MAX = 8192,  /* bytes */
 	ACCEPT_PAUSE = 1,    /* seconds, when there are no descriptors left */
 	CHUNK = 65536,
+	DESCRIPTORS_MAX = 64,
 };
 
 struct server {
@@ -194,8 +200,37 @@ static int listen_for_requests(struct server *server, struct evhttp *http, int l
 	return 0;
 }
 
-int metrics_serve(
-	int listener, int engine, const struct metrics_facts *facts, const char *interface)
+/* What this file and evhttp call beside the event loop, with getifaddrs and the text of a client's
+ * address. */
+static const struct sandbox_call serve_calls[] = {
+	{ .name = "readv" },
+	{ .name = "recvmsg" },
+	{ .name = "shutdown" },
+	{ .name = "bind" },
+	{ .name = "getsockname" },
+	{ "socket", { SANDBOX_IS(0, AF_NETLINK), SANDBOX_IS(2, NETLINK_ROUTE) } },
+	{ "socket", { SANDBOX_IS(0, AF_UNIX), SANDBOX_IS(1, SOCK_DGRAM | SOCK_CLOEXEC) } },
+	{ "getsockopt", { SANDBOX_IS(1, SOL_SOCKET), SANDBOX_IS(2, SO_ERROR) } },
+	{ "ioctl", { SANDBOX_IS(1, FIONREAD) } },
+	{ "ioctl", { SANDBOX_IS(1, SIOCGIFNAME) } },
+	{ 0 },
+};
+
+static int enclose(uid_t uid, gid_t gid)
+{
+	const struct sandbox_call *const calls[] = { event_calls, serve_calls, log_calls, NULL };
+	const struct sandbox sandbox = { .uid = uid,
+		.gid = gid,
+		.descriptors = DESCRIPTORS_MAX,
+		.directory = -1,
+		.calls = calls };
+
+	tzset(); /* pages bear the date, and making that into text reads a file the first time */
+	return sandbox_enclose(&sandbox);
+}
+
+int metrics_serve(int listener, int engine, const struct metrics_facts *facts,
+	const char *interface, uid_t uid, gid_t gid)
 {
 	const struct timeval timeout = { .tv_sec = ENGINE_TIMEOUT };
 	struct server server = { .facts = facts, .interface = interface, .engine = engine };
@@ -210,7 +245,7 @@ int metrics_serve(
 	http = evhttp_new(server.base);
 	ended = event_new(server.base, engine, EV_READ | EV_PERSIST, on_engine, &server);
 	if (!http || !ended || event_add(ended, NULL) < 0 ||
-		listen_for_requests(&server, http, listener))
+		listen_for_requests(&server, http, listener) || enclose(uid, gid))
 		return 1;
 	return event_base_dispatch(server.base) < 0;
 }
