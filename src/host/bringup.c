@@ -313,6 +313,7 @@ static int up_keys(struct monitor *monitor)
 	if (!error)
 		error = engine_ask(monitor, &monitor->installed.set);
 	text_free(&monitor->installed.set);
+	config_forget_secrets(monitor->config); /* nobody here asks for them again */
 	if (error == -EADDRINUSE)
 		monitor_error(monitor,
 			"UDP port %u is in use: stop what uses it, or choose another ListenPort",

@@ -663,14 +663,6 @@ static void strings_free(struct config_strings *strings)
 	free(strings->items);
 }
 
-void config_wipe_secrets(struct config *config)
-{
-	key_wipe(&config->private_key, sizeof(config->private_key));
-	key_wipe(&config->shared_key, sizeof(config->shared_key));
-	for (size_t i = 0; i < config->peer_count; i++)
-		key_wipe(&config->peers[i].preshared_key, sizeof(config->peers[i].preshared_key));
-}
-
 void config_free(struct config *config)
 {
 	if (!config)

@@ -31,6 +31,7 @@ enum {
 
 struct config_key {
 	bool given;
+	bool forgotten;         /* bytes only tell whether another one is the same */
 	uint8_t bytes[KEY_LEN]; /* zeros if not given */
 };
 
@@ -96,6 +97,7 @@ struct config {
 	char device[CONFIG_DEVICE_SIZE];
 	struct config_key private_key; /* exactly one of these two is given, or is in its file */
 	struct config_key shared_key;  /* then there is exactly one peer, with a cipher */
+	uint8_t shared_peer[KEY_LEN];  /* config_shared_peer, when the shared key is forgotten */
 	struct config_prefixes addresses;
 	struct config_dns dns;
 	bool listen_port_given;
@@ -155,6 +157,24 @@ int config_load_open(
 /* Whether the file that a configuration came from could be read if it had this text: 0, -EINVAL,
  * -ENOMEM. Nobody is told why not. */
 int config_try(const struct config *config, const char *text, size_t len);
+
+/* When the engine has the secret keys: what is left of them tells whether a file that is read later
+ * has the same ones, and does nothing else. */
+void config_forget_secrets(struct config *config);
+
+/* Whether two keys are the same, or none is given; either may be forgotten. Constant time. */
+bool config_key_same(const struct config_key *a, const struct config_key *b);
+
+/* Whether this is the key; one that is not given is zeros. Constant time. */
+bool config_key_is(const struct config_key *key, const uint8_t bytes[KEY_LEN]);
+
+/* The same two for private keys, of which some bits do not count: the engine's has them as they
+ * should be, a file may not. */
+bool config_private_key_same(const struct config *a, const struct config *b);
+bool config_private_key_is(const struct config *config, const uint8_t bytes[KEY_LEN]);
+
+/* The public key by which the one peer of a shared-key tunnel goes. */
+void config_shared_peer(const struct config *config, uint8_t public_key[KEY_LEN]);
 
 /* For a process that needs the rest of it. */
 void config_wipe_secrets(struct config *config);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "core/endpoint.h"
-#include "core/noise.h"
 #include "host/netlink.h"
 #include "host/resolve.h"
 
@@ -32,22 +31,10 @@ const char *diff_refusal(const struct config *old, const struct config *new)
 void diff_peer_key(
 	const struct config *config, const struct config_peer *peer, uint8_t public_key[KEY_LEN])
 {
-	struct noise_local local = { 0 };
-	uint8_t psk[KEY_LEN];
-
-	if (!config->shared_key.given) {
+	if (config->shared_key.given)
+		config_shared_peer(config, public_key);
+	else
 		memcpy(public_key, peer->public_key.bytes, KEY_LEN);
-		return;
-	}
-	noise_local_set_shared(&local, psk, config->shared_key.bytes);
-	memcpy(public_key, local.responder.public_key, KEY_LEN);
-	key_wipe(&local, sizeof(local));
-	key_wipe(psk, sizeof(psk));
-}
-
-static bool same_key(const struct config_key *a, const struct config_key *b)
-{
-	return a->given == b->given && key_equal(a->bytes, b->bytes);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -67,9 +54,9 @@ static void add_key(struct text *set, const char *name, const uint8_t key[KEY_LE
 /* The device's own settings. */
 static void add_device(struct text *set, const struct config *old, const struct config *new)
 {
-	if (new->private_key.given && !(old && same_key(&old->private_key, &new->private_key)))
+	if (new->private_key.given && !(old && config_private_key_same(old, new)))
 		add_key(set, "private_key", new->private_key.bytes);
-	if (new->shared_key.given && !(old && same_key(&old->shared_key, &new->shared_key)))
+	if (new->shared_key.given && !(old && config_key_same(&old->shared_key, &new->shared_key)))
 		add_key(set, "culvert_shared_key", new->shared_key.bytes);
 	if (!old || old->fwmark != new->fwmark)
 		text_add(set, "fwmark=%u\n", new->fwmark);
@@ -132,7 +119,8 @@ static void add_allowed_ips(struct text *set, const struct config_prefixes *allo
 static void add_settings(
 	struct text *set, const struct config_peer *old, const struct config_peer *new)
 {
-	if (old ? !same_key(&old->preshared_key, &new->preshared_key) : new->preshared_key.given)
+	if (old ? !config_key_same(&old->preshared_key, &new->preshared_key)
+		: new->preshared_key.given)
 		add_key(set, "preshared_key", new->preshared_key.bytes);
 	if (!same_text(old ? old->name : NULL, new->name))
 		text_add(set, "culvert_name=%s\n", new->name ? new->name : "");
@@ -154,7 +142,8 @@ static const struct config_peer *find_peer(
 	if (!config)
 		return NULL;
 	if (other->shared_key.given)
-		return same_key(&config->shared_key, &other->shared_key) ? config->peers : NULL;
+		return config_key_same(&config->shared_key, &other->shared_key) ? config->peers
+										: NULL;
 	for (size_t i = 0; i < config->peer_count; i++) {
 		if (key_equal(config->peers[i].public_key.bytes, wanted->public_key.bytes))
 			return &config->peers[i];

@@ -174,6 +174,7 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 	if (!good)
 		text_add(answer, "problem=%s\n", monitor->last_error);
 	good &= change_addresses_and_routes(monitor, diff, whole, answer);
+	config_forget_secrets(config); /* the engine has them */
 	monitor->config = config;
 	if (config->user) /* the same one: diff_refusal */
 		monitor->user = config->user;

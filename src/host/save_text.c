@@ -142,19 +142,6 @@ static void set_key(struct change *change, const uint8_t key[KEY_LEN])
 	key_wipe(base64, sizeof(base64));
 }
 
-/* The file's may not be clamped; the engine's is. */
-static bool same_private_key(const struct config *config, const struct running *running)
-{
-	uint8_t clamped[KEY_LEN];
-	bool same;
-
-	memcpy(clamped, config->private_key.bytes, KEY_LEN);
-	key_clamp(clamped);
-	same = key_equal(clamped, running->private_key);
-	key_wipe(clamped, sizeof(clamped));
-	return same;
-}
-
 static void interface_changes(
 	struct change changes[CHANGES], const struct config *config, const struct running *running)
 {
@@ -163,7 +150,7 @@ static void interface_changes(
 	changes[2] = (struct change){ .key = "FwMark" };
 	changes[3] = (struct change){ 0 };
 	if (config->private_key.given && running->has_private_key &&
-		!same_private_key(config, running))
+		!config_private_key_is(config, running->private_key))
 		set_key(&changes[0], running->private_key);
 	if (running->listen_port && running->listen_port != config->listen_port) {
 		changes[1].wanted = true;
@@ -229,7 +216,7 @@ static void peer_changes(struct change changes[CHANGES], const struct config *co
 	changes[1] = (struct change){ .key = "AllowedIPs" };
 	changes[2] = (struct change){ .key = "Endpoint" };
 	changes[3] = (struct change){ .key = "PersistentKeepalive" };
-	if (!config->shared_key.given && !key_equal(peer->preshared_key.bytes, running->psk))
+	if (!config->shared_key.given && !config_key_is(&peer->preshared_key, running->psk))
 		set_key(&changes[0], running->psk);
 	changes[1].wanted = !same_allowed(peer, running);
 	if (changes[1].wanted && running->allowed.len)

@@ -60,6 +60,13 @@ step "the user is known after a reload, too"
 must "$build/culvert" reload "$(dev a)"
 expect_equal "user in the status" nobody "$(status_of a .user)"
 
+step "the monitor has no key any more, also after a reload"
+holds_a_key() { python3 "$top/tests/net/holds.py" "$1" "${secrets[@]}"; }
+holds_a_key "$(engine_pid a)" || fail "the engine has no key, or nobody can find it"
+! holds_a_key "$(status_of a .pid)" || fail "the monitor has a key"
+must "$build/culvert" reload "$(dev a)"
+! holds_a_key "$(status_of a .pid)" || fail "the monitor has a key after a reload"
+
 step "no secret where it does not belong"
 for pid in "$(status_of a .pid)" "$(engine_pid a)"; do
 	expect_no_secret "/proc/$pid/cmdline" "/proc/$pid/cmdline"

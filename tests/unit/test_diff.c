@@ -259,6 +259,45 @@ static void test_shared_key(void **state)
 	assert_set(&old.config, &new.config, expected);
 }
 
+/* What the monitor keeps of the keys that it has passed on. */
+static void test_forgotten_keys(void **state)
+{
+	static const uint8_t zeros[KEY_LEN];
+	uint8_t before[KEY_LEN], after[KEY_LEN], same[KEY_LEN], other[KEY_LEN];
+	struct made old, new;
+
+	(void)state;
+	memset(same, 0x11, sizeof(same));
+	memset(other, 0x22, sizeof(other));
+	make(&old, "");
+	set_key(&add_peer(&old, 0x22, "")->preshared_key, 0x33);
+	add_peer(&old, 0x44, "");
+	memcpy(&new, &old, sizeof(new));
+	new.config.peers = new.peers;
+	config_forget_secrets(&old.config);
+	config_forget_secrets(&old.config);
+	assert_memory_not_equal(old.config.private_key.bytes, same, KEY_LEN);
+	assert_memory_not_equal(
+		old.peers[0].preshared_key.bytes, new.peers[0].preshared_key.bytes, KEY_LEN);
+	assert_false(old.peers[1].preshared_key.forgotten);
+	assert_true(config_private_key_is(&old.config, same));
+	assert_false(config_private_key_is(&old.config, other));
+	assert_true(config_key_is(&old.peers[1].preshared_key, zeros));
+	assert_set(&old.config, &new.config, "");
+	set_key(&new.peers[0].preshared_key, 0x34);
+	set_key(&new.config.private_key, 0x12);
+	assert_set(&old.config, &new.config,
+		"set=1\nprivate_key=" HEX32("12") "\npublic_key=" HEX32(
+			"22") "\nupdate_only=true\npreshared_key=" HEX32("34") "\n\n");
+	make_shared(&old, 0x77);
+	make_shared(&new, 0x77);
+	diff_peer_key(&old.config, &old.peers[0], before);
+	config_forget_secrets(&old.config);
+	diff_peer_key(&old.config, &old.peers[0], after);
+	assert_memory_equal(before, after, KEY_LEN);
+	assert_set(&old.config, &new.config, "");
+}
+
 static void test_refusal(void **state)
 {
 	static char nobody[] = "nobody", other[] = "other", place[] = "127.0.0.1:1";
@@ -418,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_names_are_not_told),
 		cmocka_unit_test(test_peers_come_and_go),
 		cmocka_unit_test(test_shared_key),
+		cmocka_unit_test(test_forgotten_keys),
 		cmocka_unit_test(test_refusal),
 		cmocka_unit_test(test_routes_wanted),
 		cmocka_unit_test(test_routes_change),
