@@ -41,8 +41,10 @@ static bool has_rights(const char *argument)
 
 static int load_and_run(const char *argument, int priority, bool no_hooks)
 {
-	struct config *config = cli_load(argument);
+	struct config *config;
 
+	rights_forbid_core_dumps();
+	config = cli_load(argument);
 	if (!config)
 		return CLI_FAILED;
 	log_init(config->name, priority);

@@ -114,20 +114,33 @@ static int lock_memory(void)
 	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0 ? -errno : 0;
 }
 
+/* It has the device and the sockets, and must not outlive who made it, if that is killed now. */
+static void __attribute__((noreturn)) wait_to_be_killed(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	syscall(SYS_close_range, 0, ~0U, 0);
+	if (getppid() != parent)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
 /* The directory in /proc of a process that then ends: there is nothing in it, nothing can be made
  * there, and unlike with a directory that is made for this nothing is left behind. */
 static int empty_root(void)
 {
 	char path[PROC_PATH_SIZE];
-	const pid_t child = fork();
+	const pid_t self = getpid();
+	pid_t child;
 	int error = 0;
 
+	/* Else the child's directory would be closed to us, who have no rights over processes. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	child = fork();
 	if (child < 0)
 		return -errno;
-	if (!child) {
-		for (;;)
-			pause();
-	}
+	if (!child)
+		wait_to_be_killed(self);
 	snprintf(path, sizeof(path), "/proc/%ld/fdinfo", (long)child);
 	if (chroot(path) < 0 || chdir("/") < 0)
 		error = -errno;

@@ -126,16 +126,28 @@ void engine_on_writable(struct monitor *monitor)
 		close_end(&monitor->engine_control);
 }
 
-/* Those to requests that nobody waits for any more: the last one is the one that is awaited. */
-static void drop_late_answers(struct monitor *monitor)
+/* Those to requests that nobody waits for any more: the last one is the one that is awaited. What
+ * is before from was searched already: an answer that has no end costs no more than its length. */
+static void drop_late_answers(struct monitor *monitor, size_t from)
 {
 	struct text *in = &monitor->engine_in;
 	const char *end;
 
-	while (monitor->engine_owes > 1 && in->len && (end = strstr(in->bytes, "\n\n"))) {
+	from -= from > 0; /* an end may be half there */
+	while (monitor->engine_owes > 1 && in->len &&
+		(end = memmem(in->bytes + from, in->len - from, "\n\n", 2))) {
 		text_drop(in, (size_t)(end + 2 - in->bytes));
 		monitor->engine_owes--;
+		from = 0;
 	}
+}
+
+void engine_broke_protocol(struct monitor *monitor, const char *what)
+{
+	if (!monitor->engine)
+		return;
+	monitor_error(monitor, "the engine sent %s: it is ended", what);
+	rights_kill(monitor->engine, SIGKILL, monitor->uid, monitor->gid);
 }
 
 void engine_on_readable(struct monitor *monitor)
@@ -149,13 +161,18 @@ void engine_on_readable(struct monitor *monitor)
 	len = recv(monitor->engine_control, bytes, sizeof(bytes), 0);
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (len <= 0 || in->len + (size_t)len > ANSWER_MAX) {
+	if (len <= 0) {
 		close_end(&monitor->engine_control);
-		return;
+	} else if (!monitor->engine_owes || in->len + (size_t)len > ANSWER_MAX) {
+		engine_broke_protocol(monitor, monitor->engine_owes
+						       ? "an answer without an end"
+						       : "an answer that nobody asked for");
+		close_end(&monitor->engine_control);
+	} else {
+		text_add_bytes(in, bytes, (size_t)len);
+		drop_late_answers(monitor, in->len - (size_t)len);
 	}
-	text_add_bytes(in, bytes, (size_t)len);
 	key_wipe(bytes, sizeof(bytes));
-	drop_late_answers(monitor);
 }
 
 /* The number in the answer's last line, errno=N. -EPROTO: there is none. */
@@ -197,7 +214,7 @@ int engine_get(struct monitor *monitor, const struct text *request, struct text 
 	if (monitor->engine_out.failed)
 		return -ENOMEM;
 	monitor->engine_owes++;
-	drop_late_answers(monitor);
+	drop_late_answers(monitor, 0);
 	while (monitor->engine && monitor->engine_control >= 0 && !answer_is_whole(monitor) &&
 		monitor->stop_signals == stops && monitor_now() < until)
 		monitor_pump(monitor, until);

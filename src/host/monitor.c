@@ -90,10 +90,8 @@ static void on_engine_request(struct monitor *monitor)
 
 	if (!error || error == -EAGAIN || error == -EINTR)
 		return;
-	if (error == -EPROTO && monitor->engine) {
-		monitor_error(monitor, "the engine sent a malformed request: it is ended");
-		rights_kill(monitor->engine, SIGKILL, monitor->uid, monitor->gid);
-	}
+	if (error == -EPROTO)
+		engine_broke_protocol(monitor, "a malformed request");
 	if (error == -EPROTO || error == -EPIPE || error == -ECONNRESET) {
 		close(monitor->engine_requests);
 		monitor->engine_requests = -1;
@@ -311,7 +309,7 @@ static int check_rights(struct monitor *monitor)
 	const char *refusal = rights_refusal(monitor->config, monitor->no_hooks, text);
 
 	if (!refusal)
-		return geteuid() ? rights_keep_to_us() : 0;
+		return geteuid() ? rights_keep_to_us() : rights_use_needed();
 	monitor_error(monitor, "%s: %s", monitor->config->path, refusal);
 	return -EPERM;
 }

@@ -185,6 +185,8 @@ int engine_get(struct monitor *monitor, const struct text *request, struct text 
 void engine_on_readable(struct monitor *monitor);
 void engine_on_writable(struct monitor *monitor);
 void engine_on_exit(struct monitor *monitor, int wait_status);
+/* It sent what an engine does not send, whoever it is now: it is killed, and that is said. */
+void engine_broke_protocol(struct monitor *monitor, const char *what);
 
 /* endpoints.c. endpoints_plan makes the list anew from the configuration and, in a reload, keeps
  * what is known of endpoints that stay. */

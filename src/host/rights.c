@@ -56,6 +56,31 @@ int rights_keep_network(void)
 	return syscall(SYS_capset, &header, wanted) < 0 ? -errno : 0;
 }
 
+int rights_use_needed(void)
+{
+	static const unsigned needed[] = { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW,
+		/* files of the tunnel and of name servers, which may be other users' */
+		CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER,
+		/* children, and what encloses them */
+		CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_SETPCAP, CAP_SYS_CHROOT, CAP_SYS_RESOURCE,
+		/* to see whether systemd-resolved is in the same network as we are */
+		CAP_SYS_PTRACE };
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &header, have) < 0)
+		return -errno;
+	have[0].effective = have[1].effective = 0;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		have[0].effective |= have[0].permitted & 1U << needed[i];
+	return syscall(SYS_capset, &header, have) < 0 ? -errno : 0;
+}
+
+void rights_forbid_core_dumps(void)
+{
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 static const char *first_hook(const struct config *config)
 {
 	return config->pre_up.count      ? "PreUp"

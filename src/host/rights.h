@@ -23,6 +23,15 @@ const char *rights_missing(char *text, size_t size);
  * 0 or -errno. */
 int rights_keep_to_us(void);
 
+/* From here on only those of root's capabilities that a monitor uses are in effect. The others stay
+ * permitted, for the commands that it runs: one that got them back by itself would be out of
+ * PR_SET_PDEATHSIG's reach (host/helper.c), and get none in a service with no_new_privs. 0 or
+ * -errno. */
+int rights_use_needed(void);
+
+/* No core dumps of this process, which reads keys. Programs that it runs may have theirs. */
+void rights_forbid_core_dumps(void);
+
 /* Of all capabilities only the one to configure the network. 0 or -errno. */
 int rights_keep_network(void);
 

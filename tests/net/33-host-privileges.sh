@@ -31,7 +31,7 @@ two_ends
 make_keys a b
 psk=$(wg genpsk)
 secrets=("$psk" "$(cat "$tmp/a.key")")
-write_conf a "PrivateKey = $(cat "$tmp/a.key")\nUser = nobody" \
+write_conf a "PrivateKey = $(cat "$tmp/a.key")\nUser = nobody\nPostUp = sed -n 's/^CapEff:.//p' /proc/self/status >$tmp/hook" \
 	"PublicKey = $(public b)\nPresharedKey = $psk\n$(allowed b)\nEndpoint = $(endpoint_of b 4)"
 write_conf b "PrivateKey = $(cat "$tmp/b.key")" "PublicKey = $(public a)\nPresharedKey = $psk\n$(allowed a)"
 export LOG_LEVEL=verbose
@@ -59,6 +59,13 @@ pings a "${inside4[b]}" 25
 step "the user is known after a reload, too"
 must "$build/culvert" reload "$(dev a)"
 expect_equal "user in the status" nobody "$(status_of a .user)"
+
+step "the monitor has only the rights that it uses, its hooks have all"
+monitor=$(status_of a .pid)
+for right in 16 17 21 39; do # CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_ADMIN, CAP_BPF
+	expect_equal "right $right of the monitor" 0 $((0x$(field_of "$monitor" CapEff) & 1 << right))
+done
+expect_equal "rights of a hook" "$(field_of $$ CapEff)" "$(cat "$tmp/hook")"
 
 step "the monitor has no key any more, also after a reload"
 holds_a_key() { python3 "$top/tests/net/holds.py" "$1" "${secrets[@]}"; }

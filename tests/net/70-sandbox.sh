@@ -137,7 +137,7 @@ for call in openat execve socket connect ptrace clone kill setuid mount io_uring
 	background_in a culvert-a env LD_PRELOAD="$tools/misbehave.so" "$build/culvert" run "$(conf a)"
 	wait_tunnel a
 	: >"$tmp/culvert-a.log"
-	ns a bash -c "printf 'misbehave %d' $(number_of "$call") >/dev/udp/127.0.0.1/$port"
+	ns a bash -c "printf 'misbehave call %d' $(number_of "$call") >/dev/udp/127.0.0.1/$port"
 	wait_for 5 "a ends after $call" gone culvert-a
 	wait "${pid_of[culvert-a]}"
 	expect_equal "exit status after $call" 1 $?
@@ -149,7 +149,7 @@ done
 step "a call that is on the list, from the same place, ends nothing"
 background_in a culvert-a env LD_PRELOAD="$tools/misbehave.so" "$build/culvert" run "$(conf a)"
 wait_tunnel a
-ns a bash -c "printf 'misbehave %d' $(number_of gettid) >/dev/udp/127.0.0.1/$port"
+ns a bash -c "printf 'misbehave call %d' $(number_of gettid) >/dev/udp/127.0.0.1/$port"
 never_within 1 "a ends" gone culvert-a
 stop_culvert a
 pass
