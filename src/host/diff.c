@@ -216,13 +216,15 @@ static bool address_covers(const struct config_prefix *address, const struct con
 	return !rest || (address->address[whole] ^ prefix->address[whole]) >> (8 - rest) == 0;
 }
 
-/* With a kill switch the blocked route to the prefix itself would win over the address's. */
+/* With a kill switch the blocked route to the prefix itself would win over that to a larger
+ * network; beside one to the same the kernel would refuse ours. */
 static bool is_covered(const struct config *config, const struct config_prefix *prefix)
 {
-	if (config->kill_switch)
-		return false;
 	for (size_t i = 0; i < config->addresses.count; i++) {
-		if (address_covers(&config->addresses.items[i], prefix))
+		const struct config_prefix *address = &config->addresses.items[i];
+
+		if (address_covers(address, prefix) &&
+			(!config->kill_switch || address->length == prefix->length))
 			return true;
 	}
 	return false;

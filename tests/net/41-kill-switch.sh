@@ -220,6 +220,23 @@ must ip -n "$prefix-a" route del unreachable 203.0.113.0/24
 blocked_again() { ip -n "$prefix-a" route show type unreachable | grep 203.0.113.0/24 >/dev/null; } # -q would end ip by SIGPIPE
 wait_for 5 "the blocked route is back" blocked_again
 
+step "the address' own network: its route is the tunnel's, and no other is needed"
+stop_culvert a
+write_a "${inside4[b]%.*}.0/24, ${inside6[b]}/128"
+start_a
+pings a "${inside4[b]}"
+sed -i 's/^KillSwitch.*/KillSwitch = no/' "$(conf a)"
+must ns a "$build/culvert" reload "$tun"
+sed -i 's/^KillSwitch.*/KillSwitch = yes/' "$(conf a)"
+must ns a "$build/culvert" reload "$tun"
+pings a "${inside4[b]}"
+pings a "${inside6[b]}"
+kill_hard culvert-a
+wait_for 10 "the device goes" no_device a
+expect_equal "the way to the other end after kill -9" nonenone "$(route_to "${inside4[b]}")$(route_to "${inside6[b]}")"
+write_a "203.0.113.0/24, ${inside4[b]}/32, ${inside6[b]}/128, 2001:db8:f::/64"
+start_a
+
 step "reload takes the switch away and brings it back"
 sed -i 's/^KillSwitch.*/KillSwitch = no/' "$(conf a)"
 must ns a "$build/culvert" reload "$tun"

@@ -396,11 +396,32 @@ static void test_routes_wanted(void **state)
 		add_peer(&made, 0x22, cases[i].allowed);
 		assert_routes(NULL, &made.config, "", cases[i].added);
 	}
-	/* What a kill switch blocks needs a route of its own. */
-	make(&made, "10.9.0.1/24");
-	made.config.kill_switch = true;
-	add_peer(&made, 0x22, "10.9.0.2/32");
-	assert_routes(NULL, &made.config, "", "10.9.0.2/32 254");
+}
+
+/* What a kill switch blocks needs a route of its own, unless the address brings the very same: a
+ * second one like it the kernel refuses. */
+static void test_routes_with_kill_switch(void **state)
+{
+	static const struct {
+		const char *addresses, *allowed, *added;
+	} cases[] = {
+		{ "10.9.0.1/24", "10.9.0.2/32", "10.9.0.2/32 254" },
+		{ "10.9.0.1/24", "10.9.0.0/24", "" },
+		{ "10.9.0.1/24", "10.9.0.0/25 10.9.0.0/23 10.9.0.0/24",
+			"10.9.0.0/25 254, 10.9.0.0/23 254" },
+		{ "10.9.0.1/24 10.9.0.2/32", "10.9.0.0/24 10.9.0.2/32", "10.9.0.2/32 254" },
+		{ "10.9.0.1/16 10.9.0.1/24", "10.9.0.0/24", "" },
+		{ "fd00::1/64", "fd00::/64 fd00::2/128", "fd00::2/128 254" },
+	};
+	struct made made;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		make(&made, cases[i].addresses);
+		made.config.kill_switch = true;
+		add_peer(&made, 0x22, cases[i].allowed);
+		assert_routes(NULL, &made.config, "", cases[i].added);
+	}
 }
 
 static void test_routes_change(void **state)
@@ -460,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_forgotten_keys),
 		cmocka_unit_test(test_refusal),
 		cmocka_unit_test(test_routes_wanted),
+		cmocka_unit_test(test_routes_with_kill_switch),
 		cmocka_unit_test(test_routes_change),
 		cmocka_unit_test(test_addresses),
 	};
