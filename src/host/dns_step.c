@@ -128,6 +128,8 @@ static int begin_pause(struct monitor *monitor, struct text *answer)
 
 	if (monitor->dns.touched && !undo(monitor, why)) {
 		text_add(answer, "problem=DNS is not put back: %s\n", why);
+		if (routing_has_rules(monitor))
+			text_add(answer, "problem=traffic passes the tunnel by all the same\n");
 		return -EIO;
 	}
 	monitor->dns = (struct monitor_dns){ .paused = true };
@@ -142,20 +144,29 @@ static int end_pause(struct monitor *monitor, struct text *answer)
 	return -EIO;
 }
 
+/* Begins or ends one with what routing says. */
+static int follow_routing(struct monitor *monitor, struct text *answer)
+{
+	monitor->dns.paused = monitor->routing.paused_until;
+	return monitor->dns.paused ? begin_pause(monitor, answer) : end_pause(monitor, answer);
+}
+
 int dns_step_pause(struct monitor *monitor, struct text *answer)
 {
+	const struct monitor_dns *dns = &monitor->dns;
 	const bool paused = monitor->routing.paused_until;
 
-	if (paused == monitor->dns.paused)
+	if (paused == dns->paused && (paused ? !dns->touched : dns->backend != DNS_NONE))
 		return 0;
-	monitor->dns.paused = paused;
-	return paused ? begin_pause(monitor, answer) : end_pause(monitor, answer);
+	return follow_routing(monitor, answer);
 }
 
 void dns_step_work(struct monitor *monitor)
 {
+	const bool paused = monitor->routing.paused_until;
 	struct text ignored = { 0 }; /* it is logged */
 
-	dns_step_pause(monitor, &ignored);
+	if (paused != monitor->dns.paused)
+		follow_routing(monitor, &ignored);
 	text_free(&ignored);
 }

@@ -19,11 +19,12 @@ void dns_step_down(struct monitor *monitor);
  * pause nothing is set before its end. */
 int dns_step_change(struct monitor *monitor, const struct config *old);
 
-/* From the top of the loop, when a pause (host/routing.h) has begun or ended: in one the host's own
- * DNS is in effect, because the login page's name is known nowhere else, and then the tunnel's
- * again. Killed in one, the tunnel has left nothing of DNS. 0; or -EIO, and a line "problem=" for
- * the client. */
+/* From the top of the loop, when somebody has asked for a pause (host/routing.h) or its end: in one
+ * the host's own DNS is in effect, because the login page's name is known nowhere else, and then
+ * the tunnel's again. Killed in one, the tunnel has left nothing of DNS. What failed the last time
+ * is tried again. 0; or -EIO, and lines "problem=" for the client. */
 int dns_step_pause(struct monitor *monitor, struct text *answer);
-void dns_step_work(struct monitor *monitor); /* the same, and nobody waits for an answer */
+/* The same when one has begun or ended; nobody waits for an answer. */
+void dns_step_work(struct monitor *monitor);
 
 #endif

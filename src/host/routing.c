@@ -382,7 +382,7 @@ int routing_change(
 
 /* ---- what people ask for ---- */
 
-static bool has_rules(const struct monitor *monitor)
+bool routing_has_rules(const struct monitor *monitor)
 {
 	const struct policy *policy = &monitor->routing.policy;
 
@@ -393,7 +393,8 @@ static bool may_pause(const struct monitor *monitor)
 {
 	const struct routing *routing = &monitor->routing;
 
-	return has_rules(monitor) || monitor->config->dns.servers.count || routing->paused_until;
+	return routing_has_rules(monitor) || monitor->config->dns.servers.count ||
+	       routing->paused_until;
 }
 
 int routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer)
@@ -414,8 +415,8 @@ int routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer
 		routing->paused_until = 0;
 	} else if (seconds) {
 		log_line(LOG_NOTICE, "open for %u seconds: %s", seconds,
-			has_rules(monitor) ? "traffic passes the tunnel by"
-					   : "DNS is the host's own");
+			routing_has_rules(monitor) ? "traffic passes the tunnel by"
+						   : "DNS is the host's own");
 	} else {
 		log_line(LOG_INFO, "closed again");
 	}

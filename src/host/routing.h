@@ -60,6 +60,9 @@ int routing_change(
  * -errno and a line "problem=" for the client. */
 int routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer);
 
+/* Whether a pause lets traffic pass the tunnel by, and not only the host's own DNS be used. */
+bool routing_has_rules(const struct monitor *monitor);
+
 /* Lines for status: routing, kill_switch, paused. */
 void routing_status(const struct monitor *monitor, struct text *out);
 

@@ -166,8 +166,24 @@ expect_own "after culvert down"
 step "it cannot be put back: the pause says so, and DNS is the tunnel's after it"
 start_a 10.9.0.2
 fake resolvconf '[ "$1" != -d ] || exit 7'
-refuses "DNS is not put back: .*resolvconf ended with status 7" ns a "$build/culvert" pause "$tun" 60
-expect_equal "the kill switch" paused "$(status_of a .kill_switch)"
+for _ in 1 2; do
+	refuses "DNS is not put back: .*resolvconf ended with status 7" ns a "$build/culvert" pause "$tun" 60
+	refuses "traffic passes the tunnel by all the same" ns a "$build/culvert" pause "$tun" 60
+	expect_equal "the kill switch" paused "$(status_of a .kill_switch)"
+done
+fake resolvconf
+pause 60
+expect_own "once it can be"
+fake resolvconf '[ "$1" != -a ] || exit 7'
+for _ in 1 2; do
+	refuses "DNS is not set: .*resolvconf ended with status 7" ns a "$build/culvert" pause "$tun" 0
+	expect_equal "the kill switch" on "$(status_of a .kill_switch)"
+done
+fake resolvconf
+pause 0
+expect_tunnels 10.9.0.2 "once it can be"
+fake resolvconf '[ "$1" != -d ] || exit 7'
+refuses "DNS is not put back" ns a "$build/culvert" pause "$tun" 60
 pause 0
 expect_tunnels 10.9.0.2 "after the pause"
 
