@@ -29,7 +29,8 @@ static int remove_socket(const char *state_path, const char *path)
 
 	while ((error = listener_remove_stale(path)) == -EADDRINUSE && --tries)
 		nanosleep(&pause, NULL);
-	if (error && error != -EADDRINUSE && error != -EEXIST)
+	/* Below what is no directory there is none any more. */
+	if (error && error != -EADDRINUSE && error != -EEXIST && error != -ENOTDIR)
 		return error;
 	return undo_remove(state_path, LEFTOVER_SOCKET, path);
 }
@@ -39,9 +40,10 @@ static int remove_socket(const char *state_path, const char *path)
 static const struct kind {
 	const char *what;
 	int (*undo)(const char *state_path, const char *value);
+	bool harmless; /* left behind, it is in no tunnel's way */
 } kinds[] = {
-	{ SYSCTL_WHAT, sysctl_put_back },
-	{ LEFTOVER_SOCKET, remove_socket },
+	{ SYSCTL_WHAT, sysctl_put_back, false },
+	{ LEFTOVER_SOCKET, remove_socket, true },
 };
 
 struct undoing {
@@ -50,19 +52,24 @@ struct undoing {
 	int error; /* the first */
 };
 
+static void undo_with(const struct kind *kind, struct undoing *undoing, const char *value)
+{
+	const int error = kind->undo(undoing->state_path, value);
+
+	if (!error && undoing->told)
+		undoing->told(kind->what, value);
+	if (error)
+		log_line(LOG_WARNING, "not undone: %s %s: %s", kind->what, value, strerror(-error));
+	/* Who wants to be told has asked for all to be put back; others are about to start. */
+	if (error && !undoing->error && (undoing->told || !kind->harmless))
+		undoing->error = error;
+}
+
 static int undo_line(void *context, const char *what, const char *value)
 {
-	struct undoing *undoing = context;
-
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if (strcmp(kinds[i].what, what))
-			continue;
-		const int error = kinds[i].undo(undoing->state_path, value);
-
-		if (!error && undoing->told)
-			undoing->told(what, value);
-		if (error && !undoing->error)
-			undoing->error = error;
+		if (!strcmp(kinds[i].what, what))
+			undo_with(&kinds[i], context, value);
 	}
 	return 0;
 }

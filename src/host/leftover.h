@@ -14,8 +14,8 @@
 /*
  * Undoes all that the state file says, the last change first; with keep_switch, a kill switch (and
  * the rules that come with it) is left closed. Only with the tunnel's lock. Each line that was
- * undone is handed to told (NULL: nobody wants to know). 0, or the first -errno: what failed stays
- * in the file.
+ * undone is handed to told (NULL: nobody wants to know). 0, or the first -errno: what failed is
+ * logged and stays in the file. A socket that stays is an error only with told.
  */
 int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_switch,
 	void (*told)(const char *what, const char *value));

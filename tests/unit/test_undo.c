@@ -221,6 +221,56 @@ static void test_sockets(void **state)
 	unlink(file);
 }
 
+/* In a process that root's rights do not help. The exit status. */
+static int undo_what_is_out_of_reach(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	if (syscall(SYS_capset, &header, none))
+		return 255;
+	if (leftover_undo(NULL, path, true, NULL))
+		return 254;
+	return -leftover_undo(NULL, path, true, count_told);
+}
+
+/* A socket that cannot be removed is no reason not to start; who asked for all to be put back hears
+ * of it. Where there can be none any more there is nothing to remove. */
+static void test_sockets_out_of_reach(void **state)
+{
+	char below[UNDO_PATH_SIZE], file[UNDO_PATH_SIZE], closed[UNDO_PATH_SIZE];
+	char dead[UNDO_PATH_SIZE + 16], line[UNDO_PATH_SIZE + 32];
+	int fd, status;
+	pid_t pid;
+
+	(void)state;
+	snprintf(file, sizeof(file), "%s/file", directory);
+	snprintf(below, sizeof(below), "%s/file/a.sock", directory);
+	snprintf(closed, sizeof(closed), "%s/closed", directory);
+	snprintf(dead, sizeof(dead), "%s/closed/a.sock", directory);
+	snprintf(line, sizeof(line), LEFTOVER_SOCKET " %s\n", dead);
+	fclose(fopen(file, "w"));
+	assert_int_equal(mkdir(closed, 0700), 0);
+	assert_int_equal(listener_open_path(dead, 0600, &fd), 0);
+	close(fd);
+	assert_int_equal(chmod(closed, 0), 0);
+	assert_int_equal(undo_add(path, LEFTOVER_SOCKET, dead), 0);
+	assert_int_equal(undo_add(path, LEFTOVER_SOCKET, below), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(undo_what_is_out_of_reach());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EACCES);
+	assert_file(line);
+	assert_int_equal(chmod(closed, 0700), 0);
+	assert_int_equal(leftover_undo(NULL, path, true, NULL), 0);
+	assert_file("");
+	assert_int_equal(rmdir(closed), 0); /* the socket has gone */
+	unlink(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_what_cannot_be_undone_is_not_told),
 		cmocka_unit_test(test_left_beside),
 		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_sockets_out_of_reach),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, remove_place);
