@@ -12,6 +12,7 @@
 #include "core/aead.h"
 #include "engine/log.h"
 #include "host/monitor_state.h"
+#include "host/rights.h"
 
 enum {
 	OUTER_HEADERS =
@@ -26,10 +27,11 @@ enum {
 	NAMES_POLL_PEERS = 1000, /* in one question */
 };
 
-static void lookup_end(struct monitor_lookup *lookup)
+/* A child that cannot be killed ends by itself when its time is over. */
+static void lookup_end(const struct monitor *monitor, struct monitor_lookup *lookup)
 {
 	if (lookup->pid)
-		kill(lookup->pid, SIGKILL);
+		rights_kill(lookup->pid, SIGKILL, monitor->uid, monitor->gid);
 	if (lookup->fd >= 0)
 		close(lookup->fd);
 	lookup->pid = 0;
@@ -92,7 +94,7 @@ int endpoints_plan(struct monitor *monitor, bool reload)
 void endpoints_free(struct monitor *monitor)
 {
 	for (size_t i = 0; i < monitor->lookup_count; i++)
-		lookup_end(&monitor->lookups[i]);
+		lookup_end(monitor, &monitor->lookups[i]);
 	free(monitor->lookups);
 	monitor->lookups = NULL;
 	monitor->lookup_count = 0;

@@ -20,6 +20,7 @@ enum {
 	ANSWER_TIMEOUT =
 		30000, /* milliseconds; the engine has its hands full of packets, perhaps */
 	STOP_TIMEOUT = 3000,
+	KILL_AGAIN = 100,
 	ANSWER_MAX = 64 << 20,
 	CHUNK = 65536,
 };
@@ -88,6 +89,21 @@ int engine_start(struct monitor *monitor)
 	return 0;
 }
 
+/* Again and again: there may be no process for it at the moment. */
+static void kill_engine(struct monitor *monitor)
+{
+	int error, before = 0;
+
+	while (monitor->engine) {
+		error = rights_kill(monitor->engine, SIGKILL, monitor->uid, monitor->gid);
+		if (error && error != before)
+			log_line(LOG_ERR, "cannot kill the engine, which is tried again: %s",
+				strerror(-error));
+		before = error;
+		monitor_pump(monitor, monitor_now() + KILL_AGAIN);
+	}
+}
+
 void engine_stop(struct monitor *monitor)
 {
 	uint64_t until = monitor_now() + STOP_TIMEOUT;
@@ -95,12 +111,9 @@ void engine_stop(struct monitor *monitor)
 	close_end(&monitor->engine_control); /* this alone ends it */
 	while (monitor->engine && monitor_now() < until)
 		monitor_pump(monitor, until);
-	if (monitor->engine) {
+	if (monitor->engine)
 		log_line(LOG_WARNING, "the engine did not end in time: it is killed");
-		rights_kill(monitor->engine, SIGKILL, monitor->uid, monitor->gid);
-	}
-	while (monitor->engine)
-		monitor_pump(monitor, monitor_now() + 100);
+	kill_engine(monitor);
 	close_end(&monitor->engine_requests);
 	text_free(&monitor->engine_out);
 	text_free(&monitor->engine_in);

@@ -114,15 +114,25 @@ const char *rights_refusal(
 	return text;
 }
 
-void rights_kill(pid_t pid, int number, uid_t uid, gid_t gid)
+int rights_kill(pid_t pid, int number, uid_t uid, gid_t gid)
 {
+	int error, status;
 	pid_t child;
 
-	if (!kill(pid, number) || errno != EPERM)
-		return;
+	if (!kill(pid, number))
+		return 0;
+	if (errno != EPERM)
+		return -errno;
 	child = fork();
-	if (!child)
-		_exit(sandbox_drop_user(uid, gid) || kill(pid, number) ? 1 : 0);
-	if (child > 0)
-		waitpid(child, NULL, 0);
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		error = sandbox_drop_user(uid, gid);
+		if (!error && kill(pid, number) < 0)
+			error = -errno;
+		_exit(-error);
+	}
+	if (waitpid(child, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }

@@ -43,7 +43,7 @@ const char *rights_refusal(
 	const struct config *config, bool no_hooks, char text[RIGHTS_REFUSAL_SIZE]);
 
 /* kill(2) of a child that has become this user, which takes that user's rights where we are not
- * root. */
-void rights_kill(pid_t pid, int number, uid_t uid, gid_t gid);
+ * root. 0 or -errno; -EAGAIN: there is no process to do it at the moment. */
+int rights_kill(pid_t pid, int number, uid_t uid, gid_t gid);
 
 #endif

@@ -8,7 +8,8 @@ need_culvert
 
 user=61234 place=/run/culvert-monitor
 [ ! -e $place ] || skip "there is a $place already"
-trap 'rm -rf $place; finish' EXIT
+remove_place() { rm -rf $place; }
+also_clean=remove_place
 chmod 711 "$tmp"
 install -m 755 "$build/culvert" "$tmp/culvert"
 
@@ -175,6 +176,24 @@ expect_equal "exit status" 0 $?
 [ ! -d "/proc/$engine" ] || fail "the engine is still there"
 expect_equal "what is left" "$(dev a).lock" "$(ls $place)"
 expect_host_state a "$before" "after the stop"
+
+step "a look-up that hangs is ended all the same"
+background_in a silence socat -u UDP4-RECV:53,bind=127.0.0.1 /dev/null
+wait_for 5 "a name server that says nothing" udp_bound a 53
+sed -i '$a options timeout:30' "/etc/netns/$prefix-a/resolv.conf"
+sed -i '/peer.example/d' "/etc/netns/$prefix-a/hosts"
+start_without_root a run --no-hooks
+wait_for 10 "the tunnel runs" tunnel_up a
+monitor=$(status_of a .pid)
+looks_up() { lookup=$(pgrep -P "$monitor" culvert-resolve); }
+wait_for 5 "it looks up" looks_up
+[[ " $(own_user "$lookup") " != *" $user "* ]] || fail "process $lookup is the monitor's user"
+stop_background culvert-a
+expect_equal "exit status" 0 $?
+lookup_gone() { [ ! -d "/proc/$lookup" ]; }
+wait_for 2 "the look-up is gone" lookup_gone
+stop_background silence
+add_name a peer.example "${outside4[b]}"
 
 step "a kill switch without root: closed at boot, after a kill, opened by root"
 write_conf a "PrivateKeyFile = a.key\nKillSwitch = yes" "${peer/peer.example/${outside4[b]}}"
