@@ -243,6 +243,7 @@ static void take_request(struct monitor *monitor, struct monitor_client *client)
 			monitor->state);
 	} else {
 		client->state = CLIENT_WAITING;
+		client->turn = monitor->turns++;
 		client->wants_pause = pause;
 		client->seconds = seconds;
 		return;
@@ -250,7 +251,22 @@ static void take_request(struct monitor *monitor, struct monitor_client *client)
 	finish_answer(client);
 }
 
-/* As recv; a file that comes with it is the client's. */
+/* There is room for one file, but the kernel fills up what alignment has added. */
+static void take_files(struct monitor_client *client, const struct cmsghdr *head)
+{
+	const size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	int file;
+
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&file, CMSG_DATA(head) + i * sizeof(int), sizeof(int));
+		if (client->file < 0)
+			client->file = file;
+		else
+			close(file);
+	}
+}
+
+/* As recv; the first file that comes with it is the client's. */
 static ssize_t receive(struct monitor_client *client, char *bytes, size_t size)
 {
 	alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
@@ -260,13 +276,11 @@ static ssize_t receive(struct monitor_client *client, char *bytes, size_t size)
 		.msg_control = control,
 		.msg_controllen = sizeof(control) };
 	const ssize_t len = recvmsg(client->fd, &message, MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *head = len < 0 ? NULL : CMSG_FIRSTHDR(&message);
+	struct cmsghdr *head = len < 0 ? NULL : CMSG_FIRSTHDR(&message);
 
-	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-		head->cmsg_len == CMSG_LEN(sizeof(int))) {
-		if (client->file >= 0)
-			close(client->file);
-		memcpy(&client->file, CMSG_DATA(head), sizeof(int));
+	for (; head; head = CMSG_NXTHDR(&message, head)) {
+		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+			take_files(client, head);
 	}
 	return len;
 }
@@ -299,20 +313,23 @@ void control_on_writable(struct monitor_client *client)
 		control_client_drop(client);
 }
 
-/* The next of those that wait for one or the other, which is then in that state; NULL: none. */
+/* Of those that wait for one or the other the first who came, who is then in that state; NULL: none
+ * does. */
 static struct monitor_client *begin_next(
 	struct monitor *monitor, bool pause, enum monitor_client_state state)
 {
+	struct monitor_client *next = NULL;
+
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		struct monitor_client *client = &monitor->clients[i];
 
-		if (client->fd < 0 || client->state != CLIENT_WAITING ||
-			client->wants_pause != pause)
-			continue;
-		client->state = state;
-		return client;
+		if (client->fd >= 0 && client->state == CLIENT_WAITING &&
+			client->wants_pause == pause && (!next || client->turn < next->turn))
+			next = client;
 	}
-	return NULL;
+	if (next)
+		next->state = state;
+	return next;
 }
 
 static void answer_all(

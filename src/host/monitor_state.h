@@ -81,6 +81,7 @@ struct monitor_client {
 	int file; /* the tunnel's, which it handed over for a reload; -1: none */
 	enum monitor_client_state state;
 	uint64_t deadline;
+	uint64_t turn;    /* of one that waits: who came earlier has a smaller one */
 	bool wants_pause; /* not a reload */
 	unsigned seconds; /* of the pause */
 	struct text in, out;
@@ -104,6 +105,7 @@ struct monitor {
 	int signals;
 	int listener; /* our control socket */
 	struct monitor_client clients[MONITOR_CLIENTS_MAX];
+	uint64_t turns;        /* that were given to clients */
 	unsigned stop_signals; /* how often we were told to stop */
 	bool reload;           /* somebody asked for one */
 	bool busy; /* the loop stands still, with what has limits of its own: a reload, a helper */
