@@ -74,9 +74,8 @@ uint64_t status_peer_since(const struct status_peer *peer, uint64_t now);
 /* What last went wrong with it, in words; NULL: nothing since its last handshake. */
 const char *status_peer_error(const struct status_peer *peer);
 
-/* Whether it falls short of what its file asks for: it is not running, or a peer has no session
- * although its Endpoint is in the file and one is asked for or to be kept alive. Peers that call
- * us, as road warriors do, may be away. */
+/* Whether it falls short of what its file asks for: it is not running, or DNS is not set, or a peer
+ * is missed that has its Endpoint in the file (peer_is_missed). */
 bool status_is_degraded(const struct status *status, uint64_t now);
 
 /* For a person; now in Unix time. */

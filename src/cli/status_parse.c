@@ -254,6 +254,7 @@ static struct peer_facts facts_of(const struct status_peer *peer)
 {
 	return (struct peer_facts){ .last_handshake = peer->last_handshake,
 		.tx_bytes = peer->tx_bytes,
+		.keepalive = peer->keepalive,
 		.unanswered = peer->unanswered,
 		.added = peer->added,
 		.up_since = peer->up_since,
@@ -287,29 +288,14 @@ const char *status_peer_error(const struct status_peer *peer)
 	return peer->trouble;
 }
 
-static bool peer_is_missed(const struct status_peer *peer, uint64_t now)
-{
-	if (!peer->endpoint_name) /* it is the one who calls */
-		return false;
-	switch (status_peer_state(peer, now)) {
-	case PEER_HANDSHAKING:
-	case PEER_UNRESOLVED:
-		return true;
-	case PEER_STALE: /* without traffic that is as it should be */
-	case PEER_NEVER:
-		return peer->keepalive != 0;
-	case PEER_UP:
-		break;
-	}
-	return false;
-}
-
 bool status_is_degraded(const struct status *status, uint64_t now)
 {
 	if (!status->engine_answered || strcmp(status->state, "running") || status->dns_error)
 		return true;
 	for (size_t i = 0; i < status->peer_count; i++) {
-		if (peer_is_missed(&status->peers[i], now))
+		const struct peer_facts facts = facts_of(&status->peers[i]);
+
+		if (peer_is_missed(&facts, status->peers[i].endpoint_name, now))
 			return true;
 	}
 	return false;

@@ -42,6 +42,21 @@ uint64_t peer_state_since(const struct peer_facts *facts, uint64_t now)
 	return facts->added;
 }
 
+bool peer_is_missed(const struct peer_facts *facts, bool we_call, uint64_t now)
+{
+	switch (peer_state(facts, now)) {
+	case PEER_HANDSHAKING:
+	case PEER_UNRESOLVED:
+		return we_call;
+	case PEER_STALE: /* without traffic that is as it should be */
+	case PEER_NEVER:
+		return we_call && facts->keepalive;
+	case PEER_UP:
+		break;
+	}
+	return false;
+}
+
 const char *peer_state_name(enum peer_state state)
 {
 	static const char *const names[] = {
@@ -61,6 +76,7 @@ static const struct field {
 } fields[] = {
 	{ "last_handshake_time_sec=", offsetof(struct peer_facts, last_handshake) },
 	{ "tx_bytes=", offsetof(struct peer_facts, tx_bytes) },
+	{ "persistent_keepalive_interval=", offsetof(struct peer_facts, keepalive) },
 	{ "culvert_unanswered=", offsetof(struct peer_facts, unanswered) },
 	{ "culvert_unanswered_since=", offsetof(struct peer_facts, unanswered_since) },
 	{ "culvert_up_since=", offsetof(struct peer_facts, up_since) },
@@ -121,7 +137,7 @@ void peer_summary_add(struct peer_summary *summary, const char *name,
 
 	summary->count++;
 	summary->up += state == PEER_UP;
-	if (!we_call || (state != PEER_HANDSHAKING && state != PEER_UNRESOLVED))
+	if (!peer_is_missed(facts, we_call, now))
 		return;
 	if (!summary->missed++) {
 		copy_name(summary->name, name);

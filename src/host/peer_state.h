@@ -21,6 +21,7 @@ enum peer_state {
 struct peer_facts {
 	uint64_t last_handshake; /* Unix time; 0: never */
 	uint64_t tx_bytes;
+	uint64_t keepalive;                         /* seconds; 0: off */
 	uint64_t unanswered;                        /* initiations that wait for an answer */
 	uint64_t added, up_since, unanswered_since; /* Unix time; 0: not known, or not so */
 	bool has_endpoint;                          /* an address */
@@ -30,6 +31,9 @@ struct peer_facts {
 enum peer_state peer_state(const struct peer_facts *facts, uint64_t now);
 /* Since when it is in that state, in Unix time; 0: not known. */
 uint64_t peer_state_since(const struct peer_facts *facts, uint64_t now);
+/* Whether it has no session although we are the one who calls it, and one is asked for or to be
+ * kept alive. Peers that call us, as road warriors do, may be away. */
+bool peer_is_missed(const struct peer_facts *facts, bool we_call, uint64_t now);
 const char *peer_state_name(enum peer_state state);
 
 /* Takes the next peer off the engine's answer to "get" (engine/uapi.h), which is written to; but
@@ -49,7 +53,7 @@ struct peer_summary {
 	uint64_t since;
 };
 
-/* Counts a peer. It is missed if we are the one who calls it and it has not answered. */
+/* Counts a peer, also among those that are missed if it is. */
 void peer_summary_add(struct peer_summary *summary, const char *name,
 	const struct peer_facts *facts, bool we_call, uint64_t now);
 

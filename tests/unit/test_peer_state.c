@@ -20,7 +20,8 @@ static void test_parse(void **state)
 {
 	static const char text[] =
 		"private_key=" KEY_2 "\nlisten_port=1\nculvert_added=3\npublic_key=" KEY_1
-		"\nendpoint=192.0.2.1:9\nlast_handshake_time_sec=5\ntx_bytes=6\nculvert_unanswered="
+		"\npersistent_keepalive_interval=25\nendpoint=192.0.2.1:9\nlast_handshake_time_sec="
+		"5\ntx_bytes=6\nculvert_unanswered="
 		"7"
 		"\nculvert_unanswered_since=8\nculvert_up_since=9\nculvert_added=10\npublic_"
 		"key=" KEY_2 "\nrx_bytes=99\nerrno=0\n\n";
@@ -35,6 +36,7 @@ static void test_parse(void **state)
 	assert_true(facts.has_endpoint);
 	assert_int_equal(facts.last_handshake, 5);
 	assert_int_equal(facts.tx_bytes, 6);
+	assert_int_equal(facts.keepalive, 25);
 	assert_int_equal(facts.unanswered, 7);
 	assert_int_equal(facts.unanswered_since, 8);
 	assert_int_equal(facts.up_since, 9);
@@ -69,6 +71,8 @@ static const struct peer_facts asked = {
 };
 static const struct peer_facts nameless = { .unresolved = true, .added = NOW - 100 };
 static const struct peer_facts idle = { .last_handshake = NOW - 1000 };
+static const struct peer_facts stale = { .last_handshake = NOW - 1000, .keepalive = 25 };
+static const struct peer_facts never = { .added = NOW - 5, .keepalive = 25 };
 
 static void test_summary(void **state)
 {
@@ -88,6 +92,11 @@ static void test_summary(void **state)
 			"answer" },
 		/* Who calls us may be away, and who has nothing to say may be silent. */
 		{ { { &asked, false }, { &idle, true }, { &up, true } }, "1 of 3 peers up" },
+		/* But not if it is to be kept alive. */
+		{ { { &up, true }, { &stale, true }, { &stale, false } },
+			"1 of 3 peers up; peer 1: stale since 01:33:00" },
+		{ { { &never, false }, { &never, true }, { &stale, true } },
+			"0 of 3 peers up; peer 1: never since 01:46:35; 1 more do not answer" },
 	};
 	static const char *const names[] = { "peer 0", "peer 1", "peer 2" };
 	char text[PEER_SUMMARY_SIZE];
