@@ -133,15 +133,14 @@ static void add_line(struct text *out, const char *key, const char *value)
 static void add_peer(
 	const struct monitor *monitor, struct text *out, const struct config_peer *peer)
 {
-	const struct monitor_lookup *lookup = NULL;
+	const struct monitor_lookup *lookup;
+	const struct monitor_peer *found;
 	char base64[KEY_BASE64_SIZE], name[512];
 	uint8_t key[KEY_LEN];
 
-	for (size_t i = 0; i < monitor->lookup_count && !lookup; i++) {
-		if (monitor->lookups[i].peer == peer)
-			lookup = &monitor->lookups[i];
-	}
 	diff_peer_key(monitor->config, peer, key);
+	found = endpoints_peer(monitor, key);
+	lookup = found ? found->lookup : NULL;
 	key_to_base64(base64, key);
 	add_line(out, "peer", base64);
 	if (!peer->endpoint.host)

@@ -48,45 +48,78 @@ static bool lookup_matches(
 	       !strcmp(earlier->peer->endpoint.port, lookup->peer->endpoint.port);
 }
 
-static void lookup_init(struct monitor *monitor, struct monitor_lookup *lookup,
-	const struct config_peer *peer, bool reload)
+static int compare_peers(const void *a, const void *b)
 {
-	*lookup = (struct monitor_lookup){ .peer = peer, .fd = -1, .renamed = reload };
-	diff_peer_key(monitor->config, peer, lookup->key);
-	names_init(&lookup->names, monitor_now());
-	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		struct monitor_lookup *earlier = &monitor->lookups[i];
+	const struct monitor_peer *left = a, *right = b;
 
-		if (!lookup_matches(earlier, lookup))
-			continue;
-		*lookup = *earlier;
-		lookup->peer = peer;
-		*earlier = (struct monitor_lookup){ .fd = -1 };
+	return memcmp(left->key, right->key, KEY_LEN);
+}
+
+const struct monitor_peer *endpoints_peer(const struct monitor *monitor, const uint8_t key[KEY_LEN])
+{
+	struct monitor_peer wanted;
+
+	if (!monitor->peers)
+		return NULL;
+	memcpy(wanted.key, key, KEY_LEN);
+	return bsearch(&wanted, monitor->peers, monitor->peer_count, sizeof(wanted), compare_peers);
+}
+
+static struct monitor_lookup *find_lookup(const struct monitor *monitor, const uint8_t key[KEY_LEN])
+{
+	const struct monitor_peer *peer = endpoints_peer(monitor, key);
+
+	return peer ? peer->lookup : NULL;
+}
+
+static void lookup_init(const struct monitor *monitor, const struct monitor_peer *peer, bool reload)
+{
+	struct monitor_lookup *lookup = peer->lookup, *earlier = find_lookup(monitor, peer->key);
+
+	*lookup = (struct monitor_lookup){ .peer = peer->of, .fd = -1, .renamed = reload };
+	memcpy(lookup->key, peer->key, KEY_LEN);
+	names_init(&lookup->names, monitor_now());
+	if (!earlier || !lookup_matches(earlier, lookup))
 		return;
-	}
+	*lookup = *earlier;
+	lookup->peer = peer->of;
+	*earlier = (struct monitor_lookup){ .fd = -1 };
+}
+
+static bool has_name(const struct config_peer *peer)
+{
+	struct endpoint endpoint;
+
+	return peer->endpoint.host &&
+	       resolve_numeric(peer->endpoint.host, peer->endpoint.port, &endpoint);
 }
 
 int endpoints_plan(struct monitor *monitor, bool reload)
 {
 	const struct config *config = monitor->config;
-	struct monitor_lookup *lookups;
-	struct endpoint endpoint;
+	struct monitor_lookup *lookups = calloc(config->peer_count + 1, sizeof(*lookups));
+	struct monitor_peer *peers = calloc(config->peer_count + 1, sizeof(*peers));
 	size_t count = 0;
 
-	lookups = calloc(config->peer_count + 1, sizeof(*lookups));
-	if (!lookups)
+	if (!lookups || !peers) {
+		free(lookups);
+		free(peers);
 		return -ENOMEM;
-	for (size_t i = 0; i < config->peer_count; i++) {
-		const struct config_peer *peer = &config->peers[i];
-
-		if (!peer->endpoint.host ||
-			!resolve_numeric(peer->endpoint.host, peer->endpoint.port, &endpoint))
-			continue;
-		lookup_init(monitor, &lookups[count++], peer, reload);
 	}
+	for (size_t i = 0; i < config->peer_count; i++) {
+		peers[i].of = &config->peers[i];
+		diff_peer_key(config, peers[i].of, peers[i].key);
+		if (!has_name(peers[i].of))
+			continue;
+		peers[i].lookup = &lookups[count++];
+		lookup_init(monitor, &peers[i], reload);
+	}
+	qsort(peers, config->peer_count, sizeof(*peers), compare_peers);
 	endpoints_free(monitor);
 	monitor->lookups = lookups;
 	monitor->lookup_count = count;
+	monitor->peers = peers;
+	monitor->peer_count = config->peer_count;
 	monitor->names_due = monitor_now() + NAMES_POLL;
 	return 0;
 }
@@ -96,8 +129,11 @@ void endpoints_free(struct monitor *monitor)
 	for (size_t i = 0; i < monitor->lookup_count; i++)
 		lookup_end(monitor, &monitor->lookups[i]);
 	free(monitor->lookups);
+	free(monitor->peers);
 	monitor->lookups = NULL;
 	monitor->lookup_count = 0;
+	monitor->peers = NULL;
+	monitor->peer_count = 0;
 }
 
 uint64_t endpoints_due(const struct monitor *monitor)
@@ -264,15 +300,6 @@ static void take_facts(
 		network_suspect(monitor);
 }
 
-static struct monitor_lookup *lookup_of(struct monitor *monitor, const uint8_t key[KEY_LEN])
-{
-	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		if (key_equal(monitor->lookups[i].key, key))
-			return &monitor->lookups[i];
-	}
-	return NULL;
-}
-
 /* Asks for some of the look-ups' peers; the engine's answer has a limit. */
 static void ask_facts(struct monitor *monitor, size_t first, size_t end)
 {
@@ -291,7 +318,7 @@ static void ask_facts(struct monitor *monitor, size_t first, size_t end)
 	if (!request.failed && !engine_get(monitor, &request, &answer)) {
 		rest = answer.bytes;
 		while (names_parse_facts(&rest, key, &facts)) {
-			struct monitor_lookup *lookup = lookup_of(monitor, key);
+			struct monitor_lookup *lookup = find_lookup(monitor, key);
 
 			if (lookup)
 				take_facts(monitor, lookup, &facts);
@@ -361,24 +388,16 @@ static unsigned overhead(const struct config *config)
 	return OUTER_HEADERS + tag;
 }
 
-static const struct monitor_lookup *find_lookup(
-	const struct monitor *monitor, const struct config_peer *peer)
-{
-	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		if (monitor->lookups[i].peer == peer)
-			return &monitor->lookups[i];
-	}
-	return NULL;
-}
-
 bool endpoints_known(
 	const struct monitor *monitor, const struct config_peer *peer, struct endpoint *endpoint)
 {
 	const struct monitor_lookup *lookup;
+	uint8_t key[KEY_LEN];
 
 	if (!peer->endpoint.host)
 		return false;
-	lookup = find_lookup(monitor, peer);
+	diff_peer_key(monitor->config, peer, key);
+	lookup = find_lookup(monitor, key);
 	if (!lookup)
 		return !resolve_numeric(peer->endpoint.host, peer->endpoint.port, endpoint);
 	*endpoint = lookup->endpoint;

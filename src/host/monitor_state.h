@@ -55,6 +55,13 @@ struct monitor_lookup {
 	char error[RESOLVE_ERROR_SIZE];
 };
 
+/* A peer of the file, as it is found by its key. */
+struct monitor_peer {
+	uint8_t key[KEY_LEN];          /* by which the engine knows it */
+	const struct config_peer *of;  /* in monitor.config */
+	struct monitor_lookup *lookup; /* NULL: its endpoint is no name */
+};
+
 /* What is known of the network around, to see that it is another one. */
 struct monitor_network {
 	int watch;        /* netlink, -1: there is none */
@@ -142,6 +149,8 @@ struct monitor {
 
 	struct monitor_lookup *lookups;
 	size_t lookup_count;
+	struct monitor_peer *peers; /* by key */
+	size_t peer_count;
 
 	struct notify notify;
 	uint64_t watchdog_due;                    /* milliseconds */
@@ -190,10 +199,13 @@ void engine_on_exit(struct monitor *monitor, int wait_status);
 /* It sent what an engine does not send, whoever it is now: it is killed, and that is said. */
 void engine_broke_protocol(struct monitor *monitor, const char *what);
 
-/* endpoints.c. endpoints_plan makes the list anew from the configuration and, in a reload, keeps
+/* endpoints.c. endpoints_plan makes the lists anew from the configuration and, in a reload, keeps
  * what is known of endpoints that stay. */
 int endpoints_plan(struct monitor *monitor, bool reload);
 void endpoints_free(struct monitor *monitor);
+/* NULL: the file has no such peer. There may be thousands. */
+const struct monitor_peer *endpoints_peer(
+	const struct monitor *monitor, const uint8_t key[KEY_LEN]);
 void endpoints_work(struct monitor *monitor); /* starts what is due, uses what has come */
 uint64_t endpoints_due(const struct monitor *monitor);
 void endpoints_on_exit(struct monitor *monitor, pid_t pid);

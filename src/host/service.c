@@ -36,35 +36,13 @@ static void write_status(const struct monitor *monitor, char text[SERVICE_STATUS
 			monitor->service_peers, *error ? "; last error: " : "", error);
 }
 
-static const struct config_peer *find_peer(
-	const struct monitor *monitor, const uint8_t key[KEY_LEN])
-{
-	const struct config *config = monitor->config;
-	uint8_t own[KEY_LEN];
-
-	for (size_t i = 0; i < config->peer_count; i++) {
-		diff_peer_key(config, &config->peers[i], own);
-		if (key_equal(own, key))
-			return &config->peers[i];
-	}
-	return NULL;
-}
-
-static bool is_unresolved(const struct monitor *monitor, const struct config_peer *peer)
-{
-	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		if (monitor->lookups[i].peer == peer)
-			return !endpoint_is_set(&monitor->lookups[i].endpoint);
-	}
-	return false;
-}
-
 /* One that is not in the file was added by `wg`, and nobody here knows whether it is to be called.
  */
 static void count_peer(struct monitor *monitor, struct peer_summary *summary,
 	const uint8_t key[KEY_LEN], struct peer_facts *facts)
 {
-	const struct config_peer *peer = find_peer(monitor, key);
+	const struct monitor_peer *found = endpoints_peer(monitor, key);
+	const struct config_peer *peer = found ? found->of : NULL;
 	char base64[KEY_BASE64_SIZE];
 	const char *name = base64;
 
@@ -73,7 +51,7 @@ static void count_peer(struct monitor *monitor, struct peer_summary *summary,
 		name = peer->name;
 	else if (peer && peer->endpoint.host)
 		name = peer->endpoint.host;
-	facts->unresolved = peer && is_unresolved(monitor, peer);
+	facts->unresolved = found && found->lookup && !endpoint_is_set(&found->lookup->endpoint);
 	peer_summary_add(summary, name, facts, peer && peer->endpoint.host, (uint64_t)time(NULL));
 }
 
