@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The monitor's control socket: `culvert status` and `culvert reload` ask here. */
+/* The monitor's control socket: `culvert status`, `culvert reload` and `culvert pause` ask here. */
 #include "host/control.h"
 
 #include <errno.h>

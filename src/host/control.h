@@ -14,7 +14,7 @@
  * not told. reload, with which the tunnel's file may be handed over, open, for a monitor that has
  * it as a credential and so cannot read the present one: waiting (again and again until it is done,
  * for which a resolver's helpers may take their time), problem (any number), warning (any number),
- * result (ok or failed). pause: problem, result.
+ * result (ok or failed). pause: waiting, problem, result.
  */
 #ifndef HOST_CONTROL_H
 #define HOST_CONTROL_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One process at a time deals with a tunnel, /run/culvert/NAME.lock, and with what is shared. */
+/* One process at a time deals with a tunnel, NAME.lock (host/place.h), and with what is shared. */
 #ifndef HOST_LOCK_H
 #define HOST_LOCK_H
 

@@ -2,8 +2,8 @@
 /*
  * What the parts of the monitor share: monitor.c (the loop), bringup.c (the steps and their undo),
  * engine_link.c (the engine), endpoints.c (names and MTU), network.c (the network around),
- * routing.c (rules and kill switch), control.c (answers to `culvert status` and `culvert reload`),
- * reload.c, service.c (systemd).
+ * routing.c (rules and kill switch), control.c (`culvert status`, `culvert reload`, `culvert
+ * pause`), reload.c, service.c (systemd).
  *
  * There is one loop, monitor_pump. It only moves bytes and notes what happened; whoever waits for
  * something (a hook's end, the engine's answer) pumps until it is noted, so that the engine is
