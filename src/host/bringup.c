@@ -162,7 +162,7 @@ static void end_hook(struct monitor *monitor, int number, uint64_t wait)
 	uint64_t until = monitor_now() + wait;
 
 	if (monitor->hook)
-		kill(-monitor->hook, number);
+		child_kill(monitor->hook, number);
 	while (monitor->hook && monitor_now() < until)
 		monitor_pump(monitor, until);
 }

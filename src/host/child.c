@@ -84,6 +84,12 @@ pid_t child_fork(const int *keep, size_t keep_count)
 	return 0;
 }
 
+void child_kill(pid_t pid, int number)
+{
+	if (kill(-pid, number) < 0 && errno == ESRCH)
+		kill(pid, number);
+}
+
 int child_find_user(const char *user, uid_t *uid, gid_t *gid, const char **chosen)
 {
 	const char *candidates[] = { user ? user : "culvert", user ? NULL : "nobody" };

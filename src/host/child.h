@@ -15,6 +15,10 @@
  */
 pid_t child_fork(const int *keep, size_t keep_count);
 
+/* kill(2) of such a child and of all that it started; also if it has just been forked and has no
+ * process group of its own yet. */
+void child_kill(pid_t pid, int number);
+
 /* Who runs what needs no privilege: the given user, or without one `culvert` if there is such a
  * user, else `nobody`. 0 and *uid, *gid, *chosen (static storage or the argument); -ENOENT: no such
  * user. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/log.h"
+#include "host/child.h"
 #include "host/helper.h"
 #include "host/monitor_state.h"
 #include "host/outside.h"
@@ -18,7 +19,7 @@ static void end_helper(struct monitor *monitor)
 	const uint64_t until = monitor_now() + KILL_GRACE;
 
 	if (monitor->hook)
-		kill(-monitor->hook, SIGKILL);
+		child_kill(monitor->hook, SIGKILL);
 	while (monitor->hook && monitor_now() < until)
 		monitor_pump(monitor, until);
 }

@@ -112,7 +112,7 @@ static int wait_for_end(pid_t pid, int *wait_status)
 			return 0;
 		nanosleep(&pause, NULL);
 	}
-	kill(-pid, SIGKILL);
+	child_kill(pid, SIGKILL);
 	waitpid(pid, wait_status, 0);
 	return -ETIMEDOUT;
 }

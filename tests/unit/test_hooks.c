@@ -118,6 +118,44 @@ static void test_signals(void **state)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+/* A child that the monitor ends at once has perhaps not come as far as its own process group. */
+static void test_kill(void **state)
+{
+	int ends[2], status;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		alarm(5);
+		pause();
+		_exit(0);
+	}
+	child_kill(pid, SIGTERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGTERM);
+	/* And what it has started ends with it: then nobody has the pipe open. */
+	assert_int_equal(pipe(ends), 0);
+	pid = child_fork(&ends[1], 1);
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (fork() >= 0 && write(ends[1], "x", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	child_kill(pid, SIGTERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+}
+
 static void test_status_text(void **state)
 {
 	char text[CHILD_STATUS_TEXT_SIZE];
@@ -151,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_variables),
 		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_status_text),
 		cmocka_unit_test(test_find_user),
 	};
