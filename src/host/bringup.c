@@ -518,7 +518,8 @@ static void down_save(struct monitor *monitor)
 	text_add(&request, "get=1\n\n");
 	error = request.failed ? -ENOMEM : engine_get(monitor, &request, &answer);
 	if (!error)
-		error = save_file(monitor->config, answer.bytes, &changed);
+		error = save_file(
+			monitor->config, monitor->routing.state_path, answer.bytes, &changed);
 	if (error)
 		monitor_error(monitor, "SaveConfig: %s is not written: %s", monitor->config->path,
 			save_explain(error));

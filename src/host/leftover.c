@@ -35,6 +35,13 @@ static int remove_socket(const char *state_path, const char *path)
 	return undo_remove(state_path, LEFTOVER_SOCKET, path);
 }
 
+static int remove_copy(const char *state_path, const char *path)
+{
+	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return -errno;
+	return undo_remove(state_path, LEFTOVER_COPY, path);
+}
+
 /* How a line of each kind is undone, and removed from the file; rules and blocked routes are a
  * matter of policy_apply. 0 or -errno. */
 static const struct kind {
@@ -44,6 +51,7 @@ static const struct kind {
 } kinds[] = {
 	{ SYSCTL_WHAT, sysctl_put_back, false },
 	{ LEFTOVER_SOCKET, remove_socket, true },
+	{ LEFTOVER_COPY, remove_copy, true },
 };
 
 struct undoing {

@@ -10,12 +10,14 @@
 
 /* What the state file calls a socket, by its path. The line goes when the socket does. */
 #define LEFTOVER_SOCKET "socket"
+/* And what SaveConfig was writing beside the tunnel's file, with its secrets. */
+#define LEFTOVER_COPY "copy"
 
 /*
  * Undoes all that the state file says, the last change first; with keep_switch, a kill switch (and
  * the rules that come with it) is left closed. Only with the tunnel's lock. Each line that was
  * undone is handed to told (NULL: nobody wants to know). 0, or the first -errno: what failed is
- * logged and stays in the file. A socket that stays is an error only with told.
+ * logged and stays in the file. A socket or a copy that stays is an error only with told.
  */
 int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_switch,
 	void (*told)(const char *what, const char *value));

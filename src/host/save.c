@@ -45,7 +45,7 @@ static bool has_secret(const struct text *new)
 	return strstr(new->bytes, "\nPrivateKey = ") || strstr(new->bytes, "\nPresharedKey = ");
 }
 
-int save_file(const struct config *config, char *answer, bool *changed)
+int save_file(const struct config *config, const char *state_path, char *answer, bool *changed)
 {
 	struct text old = { 0 }, new = { 0 };
 	char path[PATH_MAX];
@@ -62,7 +62,7 @@ int save_file(const struct config *config, char *answer, bool *changed)
 	if (*changed && config_secret_complaint(path, &status) && has_secret(&new))
 		error = -EKEYREJECTED;
 	else if (*changed)
-		error = save_place(path, &config->file, &status, &new);
+		error = save_place(path, &config->file, &status, &new, state_path);
 	text_free(&old);
 	text_free(&new);
 	return error;

@@ -21,9 +21,10 @@
  */
 int save_rewrite(struct text *new, const char *old, const struct config *config, char *answer);
 
-/* Puts it into the file's place (host/save_place.h). 0; -ESTALE: the file is another one than was
- * read; -EKEYREJECTED: others can read it, and it would hold a secret now; -EPERM: its owner keeps
- * us from it; as above; other -errno; and *changed: whether there was something to save. */
-int save_file(const struct config *config, char *answer, bool *changed);
+/* Puts it into the file's place (host/save_place.h); state_path is the tunnel's (host/undo.h). 0;
+ * -ESTALE: the file is another one than was read; -EKEYREJECTED: others can read it, and it would
+ * hold a secret now; -EPERM: its owner keeps us from it; as above; other -errno; and *changed:
+ * whether there was something to save. */
+int save_file(const struct config *config, const char *state_path, char *answer, bool *changed);
 
 #endif

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/limits.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "engine/log.h"
+#include "host/leftover.h"
+#include "host/undo.h"
 
 bool save_place_is_same(const struct config_file *file, const struct stat *status)
 {
@@ -89,16 +92,44 @@ static bool drop_attributes(const char *from, int to, struct attributes *room)
 static bool take_over(const char *from, const struct stat *old, int to)
 {
 	struct attributes *room = malloc(sizeof(*room));
-	struct stat new;
+	struct stat made;
 	bool good;
 
-	good = room && !fstat(to, &new) &&
-	       ((new.st_uid == old->st_uid &&new.st_gid == old->st_gid) ||
+	good = room && !fstat(to, &made) &&
+	       ((made.st_uid == old->st_uid && made.st_gid == old->st_gid) ||
 		       !fchown(to, old->st_uid, old->st_gid)) &&
 	       copy_attributes(from, to, room) && drop_attributes(from, to, room) &&
 	       !fchmod(to, old->st_mode & 07777);
 	free(room);
 	return good;
+}
+
+/* ---- what is written beside it ---- */
+
+struct copy {
+	char path[PATH_MAX + 16];
+	const char *state_path;
+};
+
+static int copy_forget(const struct copy *copy)
+{
+	return undo_remove(copy->state_path, LEFTOVER_COPY, copy->path);
+}
+
+static int copy_open(struct copy *copy, const char *path, int *fd)
+{
+	int error;
+
+	snprintf(copy->path, sizeof(copy->path), "%s.%08x", path, randombytes_random());
+	error = undo_add(copy->state_path, LEFTOVER_COPY, copy->path);
+	if (error)
+		return error;
+	*fd = open(copy->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (*fd < 0) {
+		error = -errno;
+		copy_forget(copy);
+	}
+	return error;
 }
 
 /* ---- the two ways ---- */
@@ -131,11 +162,15 @@ static int open_to_write(const char *path, const struct config_file *file, size_
 	return 0;
 }
 
-static int write_over(const char *beside, const char *path, const struct config_file *file,
-	const struct text *new, bool *keep)
+/* The copy is kept from the first byte on that is written, and if not all could be written. */
+static int write_over(const struct copy *copy, const char *path, const struct config_file *file,
+	const struct text *new)
 {
 	int fd, error = open_to_write(path, file, new->len, &fd);
+	bool keep = false;
 
+	if (!error)
+		error = copy_forget(copy);
 	if (!error) {
 		sync_directory(path); /* the copy can be found, whatever comes */
 		error = write_all(fd, new);
@@ -143,40 +178,47 @@ static int write_over(const char *beside, const char *path, const struct config_
 			error = -errno;
 		if (error) {
 			log_line(LOG_ERR, "%s is only half written (%s): %s has all of it", path,
-				strerror(-error), beside);
-			*keep = true;
+				strerror(-error), copy->path);
+			keep = true;
 			error = -EIO;
 		}
 	}
 	if (fd >= 0)
 		close(fd);
+	if (!keep)
+		unlink(copy->path);
 	return error;
 }
 
-int save_place(const char *path, const struct config_file *file, const struct stat *status,
-	const struct text *new)
+static int write_copy(
+	int fd, const struct text *new, const char *path, const struct stat *status, bool *replace)
 {
-	char beside[PATH_MAX + 8];
-	bool replace, keep = false;
-	int fd, error;
+	int error = write_all(fd, new);
 
-	snprintf(beside, sizeof(beside), "%s.XXXXXX", path);
-	fd = mkostemp(beside, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	error = write_all(fd, new);
-	replace = !error && status->st_nlink == 1 && take_over(path, status, fd);
+	*replace = !error && status->st_nlink == 1 && take_over(path, status, fd);
 	if (!error && fsync(fd) < 0)
 		error = -errno;
 	if (close(fd) < 0 && !error)
 		error = -errno;
+	return error;
+}
+
+int save_place(const char *path, const struct config_file *file, const struct stat *status,
+	const struct text *new, const char *state_path)
+{
+	struct copy copy = { .state_path = state_path };
+	bool replace;
+	int fd = -1, error = copy_open(&copy, path, &fd);
+
+	if (error)
+		return error;
+	error = write_copy(fd, new, path, status, &replace);
 	if (!error)
-		error = replace ? rename_over(beside, path, file) : -EBUSY;
+		error = replace ? rename_over(copy.path, path, file) : -EBUSY;
 	if (error == -EBUSY)
-		error = write_over(beside, path, file, new, &keep);
-	else if (!error)
-		keep = true;
-	if (!keep)
-		unlink(beside);
+		error = write_over(&copy, path, file, new);
+	else if (error)
+		unlink(copy.path);
+	copy_forget(&copy);
 	return error;
 }

@@ -70,6 +70,11 @@ add_resolvconf() { # PLACE
 	chmod 755 "$tmp/$1/bin/resolvconf"
 }
 
+# What SaveConfig then writes into the file.
+add_set() { # PLACE
+	printf 'peer %s persistent-keepalive 21' "$(public b)" >"$tmp/$1/wg-set"
+}
+
 begin() { # PLACE FIRST STEP VICTIM/REMEDY[,VICTIM/REMEDY...]...
 	local place=$1
 	shift
@@ -99,6 +104,7 @@ done
 add_change files1
 add_change files2
 add_resolvconf resolvconf
+add_set resolvconf
 # shellcheck disable=SC2054 # lists on purpose
 all=(both/down both/start monitor/down,monitor/start engine/start,engine/down)
 begin files1 0 2 "${all[@]}"

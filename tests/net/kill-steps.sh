@@ -6,7 +6,7 @@
 # usage: kill-steps.sh CULVERT NAME DIRECTORY FIRST STEP VICTIM/REMEDY[,VICTIM/REMEDY...]...
 #
 # The system calls that count are those of the monitor that change the host, or get another process to, on the way up, in a
-# reload if DIRECTORY/changed.conf is there, and on the way down again; those with the numbers FIRST, FIRST + STEP ... are looked at. Once for each argument VICTIM/REMEDY (of a list
+# reload if DIRECTORY/changed.conf is there (DIRECTORY/wg-set: what wg sets first), and on the way down again; those with the numbers FIRST, FIRST + STEP ... are looked at. Once for each argument VICTIM/REMEDY (of a list
 # the next one each time), directly after that call the monitor is stopped, VICTIM is killed (monitor, engine, both), it is
 # put back by REMEDY (down: culvert down; start: the next start and its end), and all must be as it was. Says what was not;
 # exits 0 if there was nothing.
@@ -20,13 +20,14 @@ points=() failures=0 looked=0 changed=0 kills=0
 file=/etc/culvert/$name.conf
 victim=nobody remedy=nothing call=none
 
-# Locks stay.
+# Locks stay. SaveConfig makes the tunnel's file a new one.
 state() {
 	printf 'link\naddr\n' | ip -batch -
 	printf 'rule\nroute show table all\n' | ip -4 -batch -
 	printf 'rule\nroute show table all\n' | ip -6 -batch -
 	grep -rs . /proc/sys/net/ipv4 /proc/sys/net/ipv6
-	find /etc /run ! -type d ! -name '*.lock' ! -name .turn -printf '%p %y %m %U %G %i %T@ %s %l\n' | sort
+	find /etc /run ! -type d ! -name '*.lock' ! -name .turn \( -path "$file" -printf '%p' -o -printf '%p %i' \) \
+		-printf ' %y %m %U %G %T@ %s %l\n' | sort
 	cat /etc/resolv.conf
 }
 
@@ -70,6 +71,8 @@ engine_of() { # PID
 }
 
 go_on() { # it is up
+	# shellcheck disable=SC2046 # words on purpose
+	[ ! -e "$directory/wg-set" ] || wg set "$name" $(cat "$directory/wg-set")
 	if [ -e "$directory/changed.conf" ]; then
 		cp -p "$directory/changed.conf" "$file"
 		kill -HUP "$1"

@@ -23,10 +23,11 @@
 #include <cmocka.h>
 
 #include "config_wrong.h"
+#include "host/leftover.h"
 #include "host/save.h"
 
 static char directory[] = "/tmp/culvert-save-XXXXXX";
-static char path[64], key_path[64];
+static char path[64], key_path[64], state_path[64];
 
 static void write_to(const char *to, const char *text, mode_t mode)
 {
@@ -47,6 +48,7 @@ static int set_up(void **state)
 		return -1;
 	snprintf(path, sizeof(path), "%s/t.conf", directory);
 	snprintf(key_path, sizeof(key_path), "%s/the.key", directory);
+	snprintf(state_path, sizeof(state_path), "%s/t.state", directory);
 	write_to(key_path, KEY_1 "\n", 0600);
 	return 0;
 }
@@ -205,7 +207,7 @@ static void test_rewrites(void **state)
 
 		write_text(rewrites[i].old, 0600);
 		config = load();
-		assert_int_equal(save_file(config, answer, &changed), 0);
+		assert_int_equal(save_file(config, state_path, answer, &changed), 0);
 		config_free(config);
 		if (strcmp(read_text(), expected))
 			print_error("%s\n", rewrites[i].what);
@@ -250,7 +252,7 @@ static void test_unreadable(void **state)
 
 		write_text(unreadable[i].old, 0600);
 		config = load();
-		if (save_file(config, answer, &changed) != -EBADMSG)
+		if (save_file(config, state_path, answer, &changed) != -EBADMSG)
 			fail_msg("%s is saved", unreadable[i].what);
 		assert_string_equal(read_text(), unreadable[i].old);
 		config_free(config);
@@ -270,7 +272,7 @@ static int save_after(const char *text, mode_t mode, const char *pattern, const 
 	config = load();
 	if (then)
 		write_text(then, mode);
-	error = save_file(config, answer, &changed);
+	error = save_file(config, state_path, answer, &changed);
 	config_free(config);
 	free(answer);
 	return error;
@@ -308,7 +310,7 @@ static void test_refusals(void **state)
 /* No room for the new one. */
 static void test_disk_full(void **state)
 {
-	const struct rlimit nothing = { 10, RLIM_INFINITY };
+	const struct rlimit nothing = { 100, RLIM_INFINITY };
 	struct rlimit before;
 	int error;
 
@@ -321,7 +323,7 @@ static void test_disk_full(void **state)
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &nothing), 0);
-	error = save_file(config, answer, &changed);
+	error = save_file(config, state_path, answer, &changed);
 	setrlimit(RLIMIT_FSIZE, &before);
 	assert_int_equal(error, -EFBIG);
 	assert_string_equal(read_text(), HEAD ONE);
@@ -339,7 +341,7 @@ static int save_elsewhere(bool (*prepare)(void))
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
-	status = !pid && prepare() ? -save_file(config, answer, &changed) : 255;
+	status = !pid && prepare() ? -save_file(config, state_path, answer, &changed) : 255;
 	config_free(config);
 	free(answer);
 	if (!pid)
@@ -404,6 +406,43 @@ static void test_owner(void **state)
 	assert_int_equal(save_elsewhere(drop_capabilities), -EPERM);
 	assert_string_equal(read_text(), WITHOUT_SECRET);
 	assert_nothing_beside();
+}
+
+/* As a write over that size kills it. */
+static bool leave_no_room(void)
+{
+	const struct rlimit size = { 100, 100 }, core = { 0, 0 };
+
+	return signal(SIGXFSZ, SIG_DFL) != SIG_ERR && !setrlimit(RLIMIT_CORE, &core) &&
+	       !setrlimit(RLIMIT_FSIZE, &size);
+}
+
+/* Killed in the course of it: what was written beside the file goes at the next start, or by
+ * `culvert down`. */
+static void test_killed(void **state)
+{
+	struct config *config;
+	char *answer = answer_of(MOVED);
+	bool changed;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	write_text(HEAD ONE, 0600);
+	config = load();
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(leave_no_room() ? save_file(config, state_path, answer, &changed) : 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGXFSZ);
+	assert_int_equal(leftover_undo(NULL, state_path, true, NULL), 0);
+	assert_nothing_beside();
+	assert_int_equal(access(state_path, F_OK), -1);
+	assert_string_equal(read_text(), HEAD ONE);
+	config_free(config);
+	free(answer);
 }
 
 static bool drop_nothing(void)
@@ -544,7 +583,7 @@ static void test_link(void **state)
 	assert_int_equal(symlink("t.conf", link), 0);
 	assert_int_equal(config_load(link, &config, &problems), 0);
 	config_problems_free(&problems);
-	assert_int_equal(save_file(config, answer, &changed), 0);
+	assert_int_equal(save_file(config, state_path, answer, &changed), 0);
 	assert_int_equal(lstat(link, &status), 0);
 	assert_true(S_ISLNK(status.st_mode));
 	assert_non_null(strstr(read_text(), "192.0.2.9:9"));
@@ -560,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_disk_full),
+		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_hard_link),
 		cmocka_unit_test(test_attributes),
