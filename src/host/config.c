@@ -486,39 +486,54 @@ static int read_text(int fd, const struct stat *status, struct config_problems *
 	return 0;
 }
 
-static int open_file(const char *path, bool by_name, int open_already,
-	struct config_problems *problems, struct stat *status)
+/* Which file is to be read, and how. */
+struct source {
+	const char *directory; /* where a name without a slash is looked for */
+	const char *name_or_path;
+	int fd; /* the file, open already; -1: it is not */
+	bool without_key_files;
+};
+
+/* The descriptor, to be closed; -1, and it is said why. */
+static int open_source(
+	const struct source *source, const char *path, struct config_problems *problems)
 {
 	/* O_NONBLOCK: a fifo is refused below instead of waited for. */
-	const int fd = open_already >= 0 ? fcntl(open_already, F_DUPFD_CLOEXEC, 0)
-					 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const int fd = source->fd >= 0 ? fcntl(source->fd, F_DUPFD_CLOEXEC, 0)
+				       : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
-	if (fd < 0 || fstat(fd, status) < 0) {
+	if (fd < 0)
 		file_error(problems, "cannot open: %s%s", strerror(errno),
-			by_name ? " (a file elsewhere is named with a slash: ./FILE.conf)" : "");
-		if (fd >= 0)
-			close(fd);
-		return -EINVAL;
-	}
-	if (!S_ISREG(status->st_mode))
+			strchr(source->name_or_path, '/')
+				? ""
+				: " (a file elsewhere is named with a slash: ./FILE.conf)");
+	return fd;
+}
+
+static bool can_be_read(int fd, struct config_problems *problems, struct stat *status)
+{
+	if (fstat(fd, status) < 0)
+		file_error(problems, "cannot open: %s", strerror(errno));
+	else if (!S_ISREG(status->st_mode))
 		file_error(problems, "not a regular file");
 	else if (status->st_size > CONFIG_FILE_MAX)
 		file_error(problems, "larger than %d MiB", CONFIG_FILE_MAX >> 20);
 	else
-		return fd;
-	close(fd);
-	return -EINVAL;
+		return true;
+	return false;
 }
 
-static int parse_file(struct config_parser *parser, bool by_name)
+static int parse_file(struct config_parser *parser, const struct source *source)
 {
+	const int fd = open_source(source, parser->config->path, parser->problems);
 	char *text = NULL;
+	int error = -EINVAL;
 	size_t len = 0;
-	const int fd = open_file(parser->config->path, by_name, parser->open_file, parser->problems,
-		&parser->status);
+
 	if (fd < 0)
-		return fd;
-	int error = read_text(fd, &parser->status, parser->problems, &text, &len);
+		return error;
+	if (can_be_read(fd, parser->problems, &parser->status))
+		error = read_text(fd, &parser->status, parser->problems, &text, &len);
 	close(fd);
 	if (error)
 		return error;
@@ -575,24 +590,23 @@ static int name_file(struct config *config, struct config_problems *problems, co
 	return config->path && config->name && problems->file ? 0 : -ENOMEM;
 }
 
-static int load_from(const char *directory, const char *name_or_path, struct config_parser how,
-	struct config **config, struct config_problems *problems)
+static int load(
+	const struct source *source, struct config **config, struct config_problems *problems)
 {
-	struct config_parser parser = how;
+	struct config_parser parser = { .problems = problems,
+		.without_key_files = source->without_key_files };
 	int error = -ENOMEM;
-
-	parser.problems = problems;
 
 	*config = NULL;
 	*problems = (struct config_problems){ 0 };
 	parser.config = calloc(1, sizeof(*parser.config));
 	if (!parser.config)
 		goto out;
-	error = name_file(parser.config, problems, directory, name_or_path);
+	error = name_file(parser.config, problems, source->directory, source->name_or_path);
 	if (error)
 		goto out;
 	if (*parser.config->name)
-		error = parse_file(&parser, !strchr(name_or_path, '/'));
+		error = parse_file(&parser, source);
 	else
 		file_error(problems, "this names no file");
 	if (problems->items)
@@ -611,14 +625,13 @@ out:
 int config_load_from(const char *directory, const char *name_or_path, struct config **config,
 	struct config_problems *problems)
 {
-	return load_from(directory, name_or_path, (struct config_parser){ .open_file = -1 }, config,
-		problems);
+	return load(&(struct source){ directory, name_or_path, .fd = -1 }, config, problems);
 }
 
 int config_try(const struct config *config, const char *text, size_t len)
 {
 	struct config_problems problems = { 0 };
-	struct config_parser parser = { .problems = &problems, .open_file = -1 };
+	struct config_parser parser = { .problems = &problems };
 	int error = -ENOMEM;
 
 	if (len > CONFIG_FILE_MAX)
@@ -644,16 +657,15 @@ int config_load(const char *name_or_path, struct config **config, struct config_
 int config_load_without_key_files(
 	const char *name_or_path, struct config **config, struct config_problems *problems)
 {
-	return load_from(CONFIG_DIRECTORY, name_or_path,
-		(struct config_parser){ .open_file = -1, .without_key_files = true }, config,
-		problems);
+	return load(&(struct source){ CONFIG_DIRECTORY, name_or_path, .fd = -1,
+			    .without_key_files = true },
+		config, problems);
 }
 
 int config_load_open(
 	int fd, const char *path, struct config **config, struct config_problems *problems)
 {
-	return load_from(CONFIG_DIRECTORY, path, (struct config_parser){ .open_file = fd }, config,
-		problems);
+	return load(&(struct source){ CONFIG_DIRECTORY, path, .fd = fd }, config, problems);
 }
 
 static void strings_free(struct config_strings *strings)

@@ -44,7 +44,6 @@ struct config_parser {
 	struct config_peer *peer;   /* being filled, NULL outside [Peer] */
 	struct config_lines *lines; /* [0] is [Interface]'s, [1 + i] peer i's */
 	bool comment_cut;           /* the line being read had a '#' after its value */
-	int open_file;              /* the tunnel's file, open already; -1: it is to be opened */
 	bool without_key_files;
 	bool out_of_memory;
 };
