@@ -8,7 +8,7 @@ need_culvert
 
 user=61234 place=/run/culvert-monitor
 [ ! -e $place ] || skip "there is a $place already"
-remove_place() { rm -rf $place; }
+remove_place() { rm -rf "$place"; }
 also_clean=remove_place
 chmod 711 "$tmp"
 install -m 755 "$build/culvert" "$tmp/culvert"
