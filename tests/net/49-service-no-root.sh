@@ -114,6 +114,8 @@ expect_equal "the state" up "$(status_of a '.peers[0].state')"
 monitor=$(status_of a .pid) engine=$(engine_pid a)
 expect_equal "users of the monitor" "$user $user $user $user" "$(own_user "$monitor")"
 expect_equal "ambient capabilities of the monitor" 0000000000000000 "$(capabilities "$monitor" CapAmb)"
+expect_equal "no_new_privs and seccomp of the monitor" "1 2" \
+	"$(awk '$1 == "NoNewPrivs:" { print $2 } $1 == "Seccomp:" { print $2 }' "/proc/$monitor/status" | xargs)"
 expect_match "metrics" 'wireguard_sent_bytes_total' "$(ns a curl -s "http://127.0.0.1:$metrics_port/metrics")"
 
 step "the engine and the metrics process cannot reach the monitor"
