@@ -31,6 +31,22 @@ int place_path(char path[PLACE_PATH_SIZE], const char *name, const char *kind)
 	return path_in(path, place_directory(), name, kind);
 }
 
+bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE])
+{
+	const bool roots = geteuid() != 0;
+	char path[PLACE_PATH_SIZE];
+	struct stat status;
+
+	if (path_in(path, roots ? PLACE_ROOTS : PLACE_USERS, name, "state") ||
+		lstat(path, &status) < 0)
+		return false;
+	snprintf(complaint, PLACE_COMPLAINT_SIZE,
+		"%.80s was started %s and has left something on the host: stop it or, if it does "
+		"not run, 'culvert down %.80s' as root",
+		name, roots ? "as root" : "without root", name);
+	return true;
+}
+
 int place_find_socket(char path[PLACE_PATH_SIZE], const char *name)
 {
 	int error = path_in(path, PLACE_ROOTS, name, "sock");

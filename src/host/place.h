@@ -18,13 +18,20 @@
 #define PLACE_ROOTS "/run/culvert"
 #define PLACE_USERS "/run/culvert-monitor"
 
-enum { PLACE_PATH_SIZE = sizeof(PLACE_USERS) + NAME_MAX + 16 };
+enum {
+	PLACE_PATH_SIZE = sizeof(PLACE_USERS) + NAME_MAX + 16,
+	PLACE_COMPLAINT_SIZE = 320,
+};
 
 /* The directory for the tunnels of who we are. */
 const char *place_directory(void);
 
 /* "DIRECTORY/NAME.KIND" there. 0 or -ENAMETOOLONG. */
 int place_path(char path[PLACE_PATH_SIZE], const char *name, const char *kind);
+
+/* Whether a tunnel of this name has something to be put back that stands in the other directory:
+ * who we are not has started it, and complaint says so. */
+bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE]);
 
 /* The socket of a tunnel that somebody else runs, perhaps: that which is there, root's first. 0 or
  * -ENAMETOOLONG. */

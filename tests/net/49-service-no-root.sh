@@ -208,6 +208,25 @@ expect_equal "exit status" 0 $?
 expect_equal "what is left" "$(dev a).lock" "$(ls $place)"
 expect_host_state a "$before" "at the end"
 
+step "what root's tunnel has left is root's to put back, and the other way round"
+must ns a "$build/culvert" block "$(conf a)"
+start_without_root a run --no-hooks
+wait_for 10 "it ends" gone culvert-a
+unset "pid_of[culvert-a]"
+expect_match "why" "$(dev a) was started as root and has left .*'culvert down $(dev a)' as root" \
+	"$(tail -n 3 "$tmp/culvert-a.log" | tr '\n' ' ')"
+blocked || fail "it has opened root's switch"
+must ns a "$build/culvert" down "$(dev a)"
+expect_host_state a "$before" "after root's block and down"
+start_without_root a block
+wait_for 10 "block ends" gone culvert-a
+unset "pid_of[culvert-a]"
+refuses "started without root and has left" ns a "$build/culvert" block "$(conf a)"
+refuses "started without root and has left" ns a timeout 10 "$build/culvert" run "$(conf a)"
+blocked || fail "it has opened the user's switch"
+must ns a "$build/culvert" down "$(dev a)"
+expect_host_state a "$before" "after the user's block and down"
+
 step "root acts on the user's files as that user, wherever they lead"
 (umask 077 && echo 'block 10.80.0.0/16 table 254' >"$tmp/roots-own")
 ln -s "$tmp/roots-own" "$place/$(dev a).state"
