@@ -86,6 +86,7 @@ complete -c culvert -n '__culvert_in run' -s v -l verbose -d 'Log what helps to 
 complete -c culvert -n '__culvert_in run' -l no-hooks -d 'Refuse a file with hooks'
 complete -c culvert -n '__culvert_in status' -l json -d 'For programs'
 complete -c culvert -n '__culvert_in status' -s w -l watch -d 'Again and again until Ctrl-C'
+complete -c culvert -n '__culvert_in reload' -l hand-over -d 'Also to a monitor without root give the file'
 complete -c culvert -n '__culvert_in bench' -l json -d 'For programs'
 
 complete -c culvert -n '__culvert_first run strip block' -a '(__culvert_configured)' -d Tunnel

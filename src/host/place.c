@@ -56,9 +56,14 @@ int place_find_socket(char path[PLACE_PATH_SIZE], const char *name)
 	return access(path, F_OK) ? path_in(path, PLACE_ROOTS, name, "sock") : 0;
 }
 
+bool place_is_users(const char *path)
+{
+	return !strncmp(path, PLACE_USERS "/", strlen(PLACE_USERS "/"));
+}
+
 int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device)
 {
-	if (!strncmp(socket_path, PLACE_USERS "/", strlen(PLACE_USERS "/")))
+	if (place_is_users(socket_path))
 		return path_in(path, PLACE_USERS, device, "wg");
 	return listener_path(path, device);
 }

@@ -37,6 +37,9 @@ bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE]);
  * -ENAMETOOLONG. */
 int place_find_socket(char path[PLACE_PATH_SIZE], const char *name);
 
+/* Whether a path is in the directory of those who are not root. */
+bool place_is_users(const char *path);
+
 /* The engine's socket for a device, by the path of its monitor's. 0, -EINVAL or -ENAMETOOLONG. */
 int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device);
 

@@ -155,19 +155,24 @@ expect_match "what the monitor's user reaches" "kill .*$place/$(dev a).lock.*a.k
 
 step "root asks: status and reload, for which it hands over the file; hooks are refused there, too"
 # shellcheck disable=SC2016 # the inner shell expands it
-reload() { # with the file as it is now in /etc
+reload() { # [OPTION...], with the file as it is now in /etc
 	install -D -m 600 "$(conf a)" "$tmp/etc/culvert/$(dev a).conf"
-	ns a sh -c 'mount --bind "$1" /etc && exec "$2" reload "$3"' sh "$tmp/etc" "$build/culvert" "$(dev a)"
+	ns a sh -c 'mount --bind "$1" /etc && shift && exec "$@"' sh "$tmp/etc" "$build/culvert" reload "$@" "$(dev a)"
 }
 sed -i 's,10.80.0.0/16,10.81.0.0/16,' "$(conf a)"
-refuses 'a copy that was made at the start' "$build/culvert" reload "$(dev a)"
+refuses 'a copy that was made at the start' reload
+MAINPID=$engine refuses 'a copy that was made at the start' reload
+export MAINPID=$monitor # as the service manager has it
 must reload
 expect_equal "open files of the monitor that are the tunnel's" 0 \
 	"$(find -L "/proc/$monitor/fd" -samefile "$tmp/etc/culvert/$(dev a).conf" | wc -l)"
 [ -n "$(ip -n "$prefix-a" route show 10.81.0.0/16)" ] || fail "the reload added no route"
 sed -i '/^\[Interface\]/a PostUp = true' "$(conf a)"
 refuses 'PostUp is in the file, and hooks are refused' reload
-"$build/culvert" status >"$tmp/status" || fail "culvert status: exit status $?"
+unset MAINPID
+refuses 'PostUp is in the file, and hooks are refused' reload --hand-over
+"$build/culvert" status >"$tmp/status"
+expect_match "exit status of culvert status, by the other tunnels here" '^[04]$' $?
 grep -q berlin "$tmp/status" || fail "culvert status without a name does not show the peer"
 
 step "an engine that hangs is ended all the same"
@@ -226,6 +231,18 @@ refuses "started without root and has left" ns a timeout 10 "$build/culvert" run
 blocked || fail "it has opened the user's switch"
 must ns a "$build/culvert" down "$(dev a)"
 expect_host_state a "$before" "after the user's block and down"
+
+step "root's own monitor, which has a copy as well, is given the file without being asked twice"
+hand_over a
+chown -R 0:0 "$tmp/credentials"
+background_in a culvert-a env CREDENTIALS_DIRECTORY="$tmp/credentials" "$build/culvert" run "$(dev a)"
+wait_tunnel a
+sed -i 's,10.80.0.0/16,10.81.0.0/16,' "$(conf a)"
+must reload
+[ -n "$(ip -n "$prefix-a" route show 10.81.0.0/16)" ] || fail "the reload added no route"
+stop_background culvert-a
+expect_equal "exit status" 0 $?
+expect_host_state a "$before" "after root's tunnel"
 
 step "root acts on the user's files as that user, wherever they lead"
 (umask 077 && echo 'block 10.80.0.0/16 table 254' >"$tmp/roots-own")

@@ -48,6 +48,7 @@ cases() {
 		culvert status --j| --json
 		culvert reload | car home
 		culvert reload home |
+		culvert reload --h| --hand-over --help
 		culvert pause | 0 300 3600 60 car home
 		culvert pause home | 0 300 3600 60
 		culvert pause home 3| 300 3600
