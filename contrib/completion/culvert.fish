@@ -16,10 +16,12 @@ end
 
 function __culvert_running
     __culvert_names /run/culvert sock
+    __culvert_names /run/culvert-monitor sock
 end
 
 function __culvert_left
     __culvert_names /run/culvert state dns
+    __culvert_names /run/culvert-monitor state dns
 end
 
 function __culvert_begins -d 'There is no command yet'
