@@ -220,7 +220,7 @@ static enum dns_backend record_read(
 	const struct dns_places *places, const char *name, char record[RECORD_SIZE])
 {
 	char path[PATH_MAX], backend[32] = "", line[RECORD_SIZE] = "";
-	FILE *file = record_path(path, places, name) ? fopen(path, "re") : NULL;
+	FILE *file = record_path(path, places, name) ? place_read(path) : NULL;
 
 	if (file && fgets(line, sizeof(line), file) &&
 		sscanf(line, "%31s %511[^\n]", backend, record) != 2)

@@ -3,11 +3,14 @@
 #include "host/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "engine/listener.h"
@@ -47,13 +50,54 @@ bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE])
 	return true;
 }
 
+/* Not there, or left over by a process that was killed. */
+static bool nobody_listens(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	bool nobody;
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return true;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	nobody = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
+		 (errno == ENOENT || errno == ECONNREFUSED);
+	if (fd >= 0)
+		close(fd);
+	return nobody;
+}
+
 int place_find_socket(char path[PLACE_PATH_SIZE], const char *name)
 {
 	int error = path_in(path, PLACE_ROOTS, name, "sock");
 
-	if (error || !access(path, F_OK) || path_in(path, PLACE_USERS, name, "sock"))
+	if (error || !nobody_listens(path) || path_in(path, PLACE_USERS, name, "sock"))
 		return error;
-	return access(path, F_OK) ? path_in(path, PLACE_ROOTS, name, "sock") : 0;
+	return nobody_listens(path) ? path_in(path, PLACE_ROOTS, name, "sock") : 0;
+}
+
+FILE *place_read(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	FILE *file = NULL;
+	struct stat status;
+	int error;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &status) < 0)
+		error = errno;
+	else
+		error = S_ISREG(status.st_mode) ? 0 : EINVAL;
+	if (!error)
+		file = fdopen(fd, "r");
+	if (!file) {
+		error = error ? error : errno;
+		close(fd);
+		errno = error;
+	}
+	return file;
 }
 
 bool place_is_users(const char *path)

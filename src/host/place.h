@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define PLACE_ROOTS "/run/culvert"
 #define PLACE_USERS "/run/culvert-monitor"
@@ -33,9 +34,13 @@ int place_path(char path[PLACE_PATH_SIZE], const char *name, const char *kind);
  * who we are not has started it, and complaint says so. */
 bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE]);
 
-/* The socket of a tunnel that somebody else runs, perhaps: that which is there, root's first. 0 or
- * -ENAMETOOLONG. */
+/* The socket of a tunnel that somebody else runs, perhaps: that at which somebody listens, root's
+ * first. 0 or -ENAMETOOLONG. */
 int place_find_socket(char path[PLACE_PATH_SIZE], const char *name);
+
+/* A file in such a directory, to be read: no link, and nothing at which to wait for a writer. The
+ * caller's to close; NULL and errno. */
+FILE *place_read(const char *path);
 
 /* Whether a path is in the directory of those who are not root. */
 bool place_is_users(const char *path);

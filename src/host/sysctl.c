@@ -144,7 +144,11 @@ int sysctl_put_back(const char *state_path, const char *value)
 
 	if (turn < 0)
 		return turn;
-	error = sscanf(value, "%95s %d %llu", key, &before, &namespace) == 3 ? 0 : -EINVAL;
+	/* Of all lines that a file might have, those that we write. */
+	error = sscanf(value, "%95s %d %llu", key, &before, &namespace) == 3 &&
+				!strcmp(key, SYSCTL_SRC_VALID_MARK)
+			? 0
+			: -EINVAL;
 	if (!error && namespace == own_namespace() && !noted(key, state_path, &other) &&
 		!sysctl_read(key, &now) && now == 1)
 		error = write_key(key, before);

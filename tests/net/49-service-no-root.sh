@@ -199,6 +199,10 @@ must "$build/culvert" pause "$(dev a)" 60
 expect_equal "the switch" paused "$(status_of a .kill_switch)"
 must "$build/culvert" pause "$(dev a)" 0
 expect_equal "the switch" on "$(status_of a .kill_switch)"
+# The socket of a tunnel that was root's and was killed.
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "/run/culvert/$(dev a).sock"
+expect_equal "the switch" on "$(status_of a .kill_switch)"
+rm "/run/culvert/$(dev a).sock"
 kill -9 "$(engine_pid a)" "$(status_of a .pid)"
 { wait "${pid_of[culvert-a]}"; } 2>/dev/null
 unset "pid_of[culvert-a]"
@@ -245,7 +249,22 @@ expect_equal "exit status" 0 $?
 expect_host_state a "$before" "after root's tunnel"
 
 step "root acts on the user's files as that user, wherever they lead"
-(umask 077 && echo 'block 10.80.0.0/16 table 254' >"$tmp/roots-own")
-ln -s "$tmp/roots-own" "$place/$(dev a).state"
+(umask 077 && echo 'block 10.80.0.0/16 table 254' >"$place/$(dev a).state")
 refuses 'Permission denied' ns a "$build/culvert" down "$(dev a)"
+ln -sf "$tmp/a.key" "$place/$(dev a).state"
+refuses 'symbolic links' ns a "$build/culvert" down "$(dev a)"
+rm "$place/$(dev a).state"
+mkfifo "$place/$(dev a).state" "$place/$(dev a).dns"
+chown $user:$user "$place/$(dev a)".*
+refuses 'Invalid argument' ns a timeout 10 "$build/culvert" down "$(dev a)"
+rm "$place/$(dev a).state"
+must ns a timeout 10 "$build/culvert" down "$(dev a)"
+rm -f "$place/$(dev a).dns"
+
+step "of kernel settings it puts back that which culvert sets"
+must ns a sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+printf 'sysctl net/ipv4/ip_forward 0 %s\n' "$(ns a stat -L -c %i /proc/self/ns/net)" >"$place/$(dev a).state"
+chown $user:$user "$place/$(dev a).state"
+must ns a "$build/culvert" down "$(dev a)"
+expect_equal "net.ipv4.ip_forward" 1 "$(ns a cat /proc/sys/net/ipv4/ip_forward)"
 pass
