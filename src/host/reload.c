@@ -188,10 +188,7 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 		endpoints_free(monitor);
 		good = false;
 	}
-	if (dns_step_change(monitor, old)) {
-		text_add(answer, "problem=DNS is not set: %s\n", monitor->dns.why);
-		good = false;
-	}
+	good &= !dns_step_change(monitor, old, answer);
 	config_free(old);
 	network_learn(monitor);
 	if (endpoints_set_mtu(monitor)) {

@@ -104,6 +104,7 @@ grep -q 'User = me is the user or group that culvert itself runs as' "$tmp/culve
 nothing_happened "after a start with one user for all"
 
 step "traffic, the name looked up, READY"
+interface+="\nDNS = 10.9.0.2"
 write_conf a "$interface" "$peer"
 hand_over a
 start_without_root a run --no-hooks
@@ -164,6 +165,7 @@ refuses 'a copy that was made at the start' reload
 MAINPID=$engine refuses 'a copy that was made at the start' reload
 export MAINPID=$monitor # as the service manager has it
 must reload
+expect_match "the name servers, as at the start" "DNS is not set: /etc/resolv.conf is not systemd-resolved's" "$(reload 2>&1)"
 expect_equal "open files of the monitor that are the tunnel's" 0 \
 	"$(find -L "/proc/$monitor/fd" -samefile "$tmp/etc/culvert/$(dev a).conf" | wc -l)"
 [ -n "$(ip -n "$prefix-a" route show 10.81.0.0/16)" ] || fail "the reload added no route"
@@ -181,6 +183,7 @@ stop_background culvert-a
 expect_equal "exit status" 0 $?
 [ ! -d "/proc/$engine" ] || fail "the engine is still there"
 expect_equal "what is left" "$(dev a).lock" "$(ls $place)"
+must ns a "$build/culvert" down "$(dev a)"
 expect_host_state a "$before" "after the stop"
 
 step "a kill switch without root: closed at boot, after a kill, opened by root"
