@@ -35,9 +35,9 @@ static bool show_answer(char *answer)
 
 	while ((line = strsep(&answer, "\n"))) {
 		if (!strncmp(line, "problem=", 8))
-			fprintf(stderr, "%s\n", line + 8);
+			fprintf(stderr, "%s\n", cli_harmless(line + 8));
 		else if (!strncmp(line, "warning=", 8))
-			fprintf(stderr, "%s\n", line + 8);
+			fprintf(stderr, "%s\n", cli_harmless(line + 8));
 		else if (!strcmp(line, "result=ok"))
 			good = true;
 	}

@@ -107,6 +107,8 @@ bool place_is_users(const char *path)
 
 int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device)
 {
+	if (strchr(device, '/'))
+		return -EINVAL;
 	if (place_is_users(socket_path))
 		return path_in(path, PLACE_USERS, device, "wg");
 	return listener_path(path, device);

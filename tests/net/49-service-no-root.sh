@@ -155,7 +155,7 @@ expect_match "what the monitor's user reaches" "kill .*$place/$(dev a).lock.*a.k
 	"$(python3 "$tmp/reach.py" $user $user "$monitor" "${files[@]}")"
 
 step "root asks: status and reload, for which it hands over the file; hooks are refused there, too"
-# shellcheck disable=SC2016 # the inner shell expands it
+# shellcheck disable=SC2016,SC2120 # the inner shell expands it; options come by way of refuses
 reload() { # [OPTION...], with the file as it is now in /etc
 	install -D -m 600 "$(conf a)" "$tmp/etc/culvert/$(dev a).conf"
 	ns a sh -c 'mount --bind "$1" /etc && shift && exec "$@"' sh "$tmp/etc" "$build/culvert" reload "$@" "$(dev a)"
@@ -165,6 +165,7 @@ refuses 'a copy that was made at the start' reload
 MAINPID=$engine refuses 'a copy that was made at the start' reload
 export MAINPID=$monitor # as the service manager has it
 must reload
+# shellcheck disable=SC2119 # without options
 expect_match "the name servers, as at the start" "DNS is not set: /etc/resolv.conf is not systemd-resolved's" "$(reload 2>&1)"
 expect_equal "open files of the monitor that are the tunnel's" 0 \
 	"$(find -L "/proc/$monitor/fd" -samefile "$tmp/etc/culvert/$(dev a).conf" | wc -l)"
@@ -263,6 +264,32 @@ refuses 'Invalid argument' ns a timeout 10 "$build/culvert" down "$(dev a)"
 rm "$place/$(dev a).state"
 must ns a timeout 10 "$build/culvert" down "$(dev a)"
 rm -f "$place/$(dev a).dns"
+
+step "what the user says and names does nothing to root's terminal"
+cat >"$tmp/evil.py" <<'EOF'
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+while True:
+    client = listener.accept()[0]
+    while chunk := client.recv(100):
+        if chunk.endswith(b"\n"):
+            client.sendall(b"problem=\x1b[2Jgone\nresult=failed\n\n")
+            break
+    client.close()
+EOF
+background evil python3 "$tmp/evil.py" "$place/$(dev a).sock"
+wait_for 5 "it listens" test -S "$place/$(dev a).sock"
+ln -s $'l\033oop.sock' "$place/"$'l\033oop.sock'
+for command in "reload $(dev a)" "pause $(dev a) 1" status; do
+	# shellcheck disable=SC2086 # words on purpose
+	"$build/culvert" $command >"$tmp/said" 2>&1 && fail "$command believes it"
+	! grep -q $'\033' "$tmp/said" || fail "$command tells the terminal what the user wants"
+	grep -qE '\?\[2Jgone|l\?oop' "$tmp/said" || fail "$command does not say what is wrong: $(cat "$tmp/said")"
+done
+stop_background evil
+rm -f "$place/"*oop.sock "$place/$(dev a).sock"
 
 step "a kernel setting that a tunnel of the user's needs stays when root's has gone"
 key=net/ipv4/conf/all/src_valid_mark
