@@ -105,11 +105,11 @@ bool place_is_users(const char *path)
 	return !strncmp(path, PLACE_USERS "/", strlen(PLACE_USERS "/"));
 }
 
-int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device)
+int place_engine_socket(char path[PLACE_PATH_SIZE], const char *monitors, const char *device)
 {
 	if (strchr(device, '/'))
 		return -EINVAL;
-	if (place_is_users(socket_path))
+	if (place_is_users(monitors))
 		return path_in(path, PLACE_USERS, device, "wg");
 	return listener_path(path, device);
 }

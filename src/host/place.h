@@ -45,8 +45,9 @@ FILE *place_read(const char *path);
 /* Whether a path is in the directory of those who are not root. */
 bool place_is_users(const char *path);
 
-/* The engine's socket for a device, by the path of its monitor's. 0, -EINVAL or -ENAMETOOLONG. */
-int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device);
+/* The engine's socket for a device, by the path of any of its monitor's files: where `wg` looks for
+ * it, or beside them. 0, -EINVAL or -ENAMETOOLONG. */
+int place_engine_socket(char path[PLACE_PATH_SIZE], const char *monitors, const char *device);
 
 /* The name in "DIRECTORY/NAME.sock"; 0 or -ENAMETOOLONG. */
 int place_name(char *name, size_t size, const char *socket_path);
