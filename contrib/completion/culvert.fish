@@ -16,10 +16,12 @@ end
 
 function __culvert_running
     __culvert_names /run/culvert sock
+    __culvert_names /run/culvert-monitor sock
 end
 
 function __culvert_left
     __culvert_names /run/culvert state dns
+    __culvert_names /run/culvert-monitor state dns
 end
 
 function __culvert_begins -d 'There is no command yet'
@@ -86,6 +88,7 @@ complete -c culvert -n '__culvert_in run' -s v -l verbose -d 'Log what helps to 
 complete -c culvert -n '__culvert_in run' -l no-hooks -d 'Refuse a file with hooks'
 complete -c culvert -n '__culvert_in status' -l json -d 'For programs'
 complete -c culvert -n '__culvert_in status' -s w -l watch -d 'Again and again until Ctrl-C'
+complete -c culvert -n '__culvert_in reload' -l hand-over -d 'Also to a monitor without root give the file'
 complete -c culvert -n '__culvert_in bench' -l json -d 'For programs'
 
 complete -c culvert -n '__culvert_first run strip block' -a '(__culvert_configured)' -d Tunnel

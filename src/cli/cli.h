@@ -52,6 +52,10 @@ struct config *cli_load(const char *name_or_path);
 /* The same, and the files of keys need not be there: config_load_without_key_files. */
 struct config *cli_load_without_key_files(const char *name_or_path);
 
+/* What is somebody else's word, a monitor's that is not root or a file's name, such that a terminal
+ * does nothing but show it: control characters are replaced. Returns the text. */
+char *cli_harmless(char *text);
+
 /* The control sockets of all tunnels, be they running or left over; globfree them, also with an
  * error: 0 or -errno. */
 int cli_find_sockets(glob_t *found);

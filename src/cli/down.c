@@ -27,8 +27,13 @@ static unsigned undone;
 
 static void tell(const char *what, const char *value)
 {
-	printf("undone: %s %s\n", what, value);
+	char *line;
+
 	undone++;
+	if (asprintf(&line, "undone: %s %s", what, value) < 0)
+		return;
+	puts(cli_harmless(line));
+	free(line);
 }
 
 static int explain(const char *name, int error)

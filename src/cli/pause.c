@@ -43,6 +43,8 @@ static int find_only(char name[CLI_NAME_SIZE])
 			running++;
 	}
 	globfree(&found);
+	if (running)
+		cli_harmless(name);
 	if (running > 1)
 		return cli_usage_error("pause", "there are %zu tunnels: name one", running);
 	if (!running)
@@ -66,7 +68,7 @@ static int show_answer(const char *name, unsigned seconds, char *answer)
 
 	while ((line = strsep(&answer, "\n"))) {
 		if (!strncmp(line, "problem=", 8))
-			fprintf(stderr, "culvert: %s: %s\n", name, line + 8);
+			fprintf(stderr, "culvert: %s: %s\n", name, cli_harmless(line + 8));
 		if (strcmp(line, "result=ok"))
 			continue;
 		if (seconds)

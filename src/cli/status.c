@@ -111,7 +111,7 @@ static int ask_all(struct asked_list *list)
 			/* The others may well be left over from a tunnel that was killed. */
 			status = place_name(name, sizeof(name), found.gl_pathv[i])
 					 ? CLI_FAILED
-					 : cli_unreachable(name, error);
+					 : cli_unreachable(cli_harmless(name), error);
 		}
 	}
 	globfree(&found);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cli/status.h"
+#include "engine/log.h"
 #include "host/text.h"
 
 enum {
@@ -136,20 +137,10 @@ static void fill_row(
 	add_allowed(&cells[8], peer, shared);
 }
 
-/* What a terminal would act on is replaced: the names are ours, but the engine could have been
- * taken over. */
+/* The names are ours, but the engine could have been taken over. */
 static void make_harmless(struct text *text)
 {
-	size_t len;
-
-	for (size_t i = 0; i < text->len; i += len ? len : 1) {
-		const unsigned char *at = (const unsigned char *)text->bytes + i;
-		bool control = *at < ' ' || *at == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
-
-		len = text_character_len(text->bytes + i);
-		if (control || !len)
-			memset(text->bytes + i, '?', len ? len : 1);
-	}
+	log_make_harmless(text->bytes, text->len);
 }
 
 /* Characters, not bytes. */

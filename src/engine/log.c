@@ -71,7 +71,7 @@ static bool acts_on_terminals(uint32_t code)
 	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
-static void make_harmless(char *text, size_t len)
+void log_make_harmless(char *text, size_t len)
 {
 	uint8_t *bytes = (uint8_t *)text;
 	uint32_t code = 0;
@@ -107,7 +107,7 @@ void log_line(int priority, const char *format, ...)
 	vsnprintf(line + len, sizeof(line) - len, format, arguments);
 	va_end(arguments);
 	len = strlen(line); /* what is too long was cut, and leaves room for the newline */
-	make_harmless(line + start, len - start);
+	log_make_harmless(line + start, len - start);
 	line[len++] = '\n';
 	written = write(STDERR_FILENO, line, len);
 	(void)written; /* there is nobody to tell */

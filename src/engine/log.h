@@ -3,6 +3,7 @@
 #ifndef ENGINE_LOG_H
 #define ENGINE_LOG_H
 
+#include <stddef.h>
 #include <syslog.h>
 
 #include "engine/sandbox.h"
@@ -17,5 +18,8 @@ void log_line(int priority, const char *format, ...) __attribute__((format(print
 
 /* What this module calls once the process is enclosed. */
 extern const struct sandbox_call log_calls[];
+
+/* Replaces by '?', byte by byte, what a terminal would act on or is no UTF-8; newlines, too. */
+void log_make_harmless(char *text, size_t len);
 
 #endif

@@ -48,12 +48,9 @@ static void forget_socket(struct monitor *monitor, const char *path)
 	undo_remove(monitor->routing.state_path, LEFTOVER_SOCKET, path);
 }
 
-/* Where `wg` looks for it, if we may write there. */
 static int wg_socket_path(const struct monitor *monitor, char path[PLACE_PATH_SIZE])
 {
-	if (!geteuid())
-		return listener_path(path, monitor->config->device);
-	return place_path(path, monitor->config->device, "wg");
+	return place_engine_socket(path, monitor->routing.state_path, monitor->config->device);
 }
 
 static int open_wg_socket(struct monitor *monitor)
@@ -267,7 +264,7 @@ static void down_metrics(struct monitor *monitor)
 {
 	const char *metrics = monitor->config->metrics;
 
-	metrics_end(&monitor->metrics);
+	metrics_end(&monitor->metrics, monitor->uid, monitor->gid);
 	while (monitor->metrics.pid)
 		monitor_pump(monitor, monitor_now() + 100);
 	metrics_close(&monitor->metrics, metrics);

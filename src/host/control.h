@@ -19,6 +19,8 @@
 #ifndef HOST_CONTROL_H
 #define HOST_CONTROL_H
 
+#include <sys/types.h>
+
 #include "host/text.h"
 
 enum {
@@ -36,8 +38,15 @@ enum {
 int control_ask(const char *path, const char *request, const char *end, int timeout_seconds,
 	struct text *answer);
 
-/* The same, handing over an open file with the request (-1: none). */
-int control_ask_with_file(const char *path, const char *request, int file, const char *end,
-	int timeout_seconds, struct text *answer);
+/* An open file that is handed over with a request, if it is this process that listens there (0:
+ * whichever does); -1: none. */
+struct control_file {
+	int fd;
+	pid_t only_to;
+};
+
+/* The same, handing over a file. */
+int control_ask_with_file(const char *path, const char *request, struct control_file file,
+	const char *end, int timeout_seconds, struct text *answer);
 
 #endif

@@ -101,19 +101,32 @@ static int receive_all(int fd, const char *end, struct text *answer)
 int control_ask(const char *path, const char *request, const char *end, int timeout_seconds,
 	struct text *answer)
 {
-	return control_ask_with_file(path, request, -1, end, timeout_seconds, answer);
+	const struct control_file none = { .fd = -1 };
+
+	return control_ask_with_file(path, request, none, end, timeout_seconds, answer);
 }
 
-int control_ask_with_file(const char *path, const char *request, int file, const char *end,
-	int timeout_seconds, struct text *answer)
+/* Who has made the socket listen, whoever has it by now. */
+static bool may_have(int fd, const struct control_file *file)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (file->fd < 0 || !file->only_to)
+		return file->fd >= 0;
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) && peer.pid == file->only_to;
+}
+
+int control_ask_with_file(const char *path, const char *request, struct control_file file,
+	const char *end, int timeout_seconds, struct text *answer)
 {
 	int fd = open_connection(path, timeout_seconds), error = 0;
 
 	*answer = (struct text){ 0 };
 	if (fd < 0)
 		return fd;
-	if (file >= 0)
-		error = send_file(fd, request++, file);
+	if (may_have(fd, &file))
+		error = send_file(fd, request++, file.fd);
 	if (!error)
 		error = send_all(fd, request, strlen(request));
 	if (!error)

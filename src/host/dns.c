@@ -158,7 +158,7 @@ static bool find_resolvconf(char path[PATH_MAX])
 	return is_one;
 }
 
-enum dns_backend dns_choose(const struct dns_places *places, char why[DNS_WHY_SIZE])
+enum dns_backend dns_choose(const struct dns_places *places, bool is_root, char why[DNS_WHY_SIZE])
 {
 	enum resolved resolved = RESOLVED_OFF;
 	char path[PATH_MAX];
@@ -167,6 +167,10 @@ enum dns_backend dns_choose(const struct dns_places *places, char why[DNS_WHY_SI
 		resolved = resolved_state(places);
 	if (resolved == RESOLVED_RUNS && helper_find("resolvectl", path))
 		return DNS_RESOLVED;
+	if (resolved == RESOLVED_OFF && !is_root) {
+		snprintf(why, DNS_WHY_SIZE, "%s is not systemd-resolved's", places->resolv_conf);
+		return DNS_NONE;
+	}
 	if (resolved == RESOLVED_OFF)
 		return find_resolvconf(path) ? DNS_RESOLVCONF : DNS_FILE;
 	snprintf(why, DNS_WHY_SIZE,
@@ -220,7 +224,7 @@ static enum dns_backend record_read(
 	const struct dns_places *places, const char *name, char record[RECORD_SIZE])
 {
 	char path[PATH_MAX], backend[32] = "", line[RECORD_SIZE] = "";
-	FILE *file = record_path(path, places, name) ? fopen(path, "re") : NULL;
+	FILE *file = record_path(path, places, name) ? place_read(path) : NULL;
 
 	if (file && fgets(line, sizeof(line), file) &&
 		sscanf(line, "%31s %511[^\n]", backend, record) != 2)

@@ -55,8 +55,9 @@ bool dns_settings_same(const struct dns_settings *a, const struct dns_settings *
 /* "systemd-resolved", "resolvconf", "resolv.conf"; NULL for DNS_NONE. */
 const char *dns_backend_name(enum dns_backend backend);
 
-/* Which one fits this host. DNS_NONE: none does, *why says it. */
-enum dns_backend dns_choose(const struct dns_places *places, char why[DNS_WHY_SIZE]);
+/* Which one fits this host; who is not root can have systemd-resolved alone. DNS_NONE: none does,
+ * *why says it. */
+enum dns_backend dns_choose(const struct dns_places *places, bool is_root, char why[DNS_WHY_SIZE]);
 
 /*
  * Sets servers and domains by that back end; again, with other settings, it replaces them. The

@@ -75,7 +75,7 @@ static int set(struct monitor *monitor)
 
 	dns->touched = true;
 	if (dns->backend == DNS_NONE)
-		dns->backend = dns_choose(&dns_host_places, dns->why);
+		dns->backend = dns_choose(&dns_host_places, !geteuid(), dns->why);
 	if (dns->backend == DNS_NONE ||
 		!dns_set(&dns_host_places, dns->backend, &settings, &runner, dns->why)) {
 		dns->backend = DNS_NONE;
@@ -109,17 +109,20 @@ void dns_step_down(struct monitor *monitor)
 	monitor->dns = (struct monitor_dns){ .paused = paused };
 }
 
-int dns_step_change(struct monitor *monitor, const struct config *old)
+int dns_step_change(struct monitor *monitor, const struct config *old, struct text *answer)
 {
 	const struct dns_settings before = dns_settings_from(old);
 	const struct dns_settings now = dns_settings_from(monitor->config);
+	const bool same = dns_settings_same(&before, &now);
 
-	if (!now.dns->servers.count)
+	if (!now.dns->servers.count) {
 		dns_step_down(monitor);
-	else if (!monitor->dns.paused &&
-		 (monitor->dns.backend == DNS_NONE || !dns_settings_same(&before, &now)))
-		return set(monitor);
-	return 0;
+		return 0;
+	}
+	if (monitor->dns.paused || (same && monitor->dns.backend != DNS_NONE) || !set(monitor))
+		return 0;
+	text_add(answer, "%s=DNS is not set: %s\n", same ? "warning" : "problem", monitor->dns.why);
+	return same ? 0 : -EIO;
 }
 
 /* What cannot be put back stays noted, and is set again at the pause's end. */

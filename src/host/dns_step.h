@@ -15,9 +15,10 @@ int dns_step_clean(struct monitor *monitor);
 int dns_step_up(struct monitor *monitor);
 void dns_step_down(struct monitor *monitor);
 
-/* After a reload, monitor->config being the new one: 0, or -EIO and monitor->dns says why. In a
- * pause nothing is set before its end. */
-int dns_step_change(struct monitor *monitor, const struct config *old);
+/* After a reload, monitor->config being the new one: 0, or -EIO and a line "problem=" for the
+ * answer. What was not set before and does not differ is tried again; that it is not set is then as
+ * at the start a line "warning=". In a pause nothing is set before its end. */
+int dns_step_change(struct monitor *monitor, const struct config *old, struct text *answer);
 
 /* From the top of the loop, when somebody has asked for a pause (host/routing.h) or its end: in one
  * the host's own DNS is in effect, because the login page's name is known nowhere else, and then

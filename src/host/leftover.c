@@ -207,7 +207,8 @@ int leftover_block(const struct config *config, char complaint[LEFTOVER_COMPLAIN
 			place_directory(), config->name, strerror(-error));
 		return error;
 	}
-	error = close_switch(config, complaint);
+	error = place_is_others(config->name, complaint) ? -EEXIST
+							 : close_switch(config, complaint);
 	close(lock);
 	return error;
 }

@@ -91,8 +91,6 @@ int metrics_start(struct metrics *metrics, struct config *config, uid_t uid, gid
 
 	if (page == MAP_FAILED)
 		return -errno;
-	metrics->uid = uid;
-	metrics->gid = gid;
 	metrics->facts = page;
 	metrics->facts->since = (uint64_t)time(NULL);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -113,10 +111,10 @@ int metrics_start(struct metrics *metrics, struct config *config, uid_t uid, gid
 	return error;
 }
 
-void metrics_end(struct metrics *metrics)
+void metrics_end(struct metrics *metrics, uid_t uid, gid_t gid)
 {
 	if (metrics->pid)
-		rights_kill(metrics->pid, SIGKILL, metrics->uid, metrics->gid);
+		rights_kill(metrics->pid, SIGKILL, uid, gid);
 }
 
 void metrics_on_exit(struct metrics *metrics, int wait_status)

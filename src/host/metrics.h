@@ -21,9 +21,7 @@ struct metrics_facts {
 
 /* The monitor's side. Start it zeroed, with descriptors of -1. */
 struct metrics {
-	pid_t pid; /* 0: not running */
-	uid_t uid; /* whom it is run as */
-	gid_t gid;
+	pid_t pid;                   /* 0: not running */
 	int listener;                /* -1: not open */
 	int engine_end;              /* for the engine; -1: none, or it has it */
 	struct metrics_facts *facts; /* NULL: no metrics */
@@ -40,8 +38,9 @@ int metrics_listen(struct metrics *metrics, const char *where);
  * no secret. 0 or -errno. */
 int metrics_start(struct metrics *metrics, struct config *config, uid_t uid, gid_t gid);
 
-/* Tells it to end; that it has is told by metrics_on_exit, and only then metrics_close. */
-void metrics_end(struct metrics *metrics);
+/* Tells it, which is run as this user, to end; that it has is told by metrics_on_exit, and only
+ * then metrics_close. */
+void metrics_end(struct metrics *metrics, uid_t uid, gid_t gid);
 void metrics_on_exit(struct metrics *metrics, int wait_status);
 void metrics_close(struct metrics *metrics, const char *where);
 

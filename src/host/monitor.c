@@ -264,8 +264,13 @@ static int take_signals(struct monitor *monitor)
 static int take_lock(struct monitor *monitor)
 {
 	const char *name = monitor->config->name;
+	char complaint[PLACE_COMPLAINT_SIZE];
 	int error = lock_take(name, &monitor->lock);
 
+	if (!error && place_is_others(name, complaint)) {
+		monitor_error(monitor, "%s", complaint);
+		return -EEXIST;
+	}
 	if (error == -EWOULDBLOCK)
 		monitor_error(monitor,
 			"%s is running already (culvert status %s); stop that one first", name,

@@ -3,11 +3,14 @@
 #include "host/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "engine/listener.h"
@@ -31,18 +34,82 @@ int place_path(char path[PLACE_PATH_SIZE], const char *name, const char *kind)
 	return path_in(path, place_directory(), name, kind);
 }
 
+bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE])
+{
+	const bool roots = geteuid() != 0;
+	char path[PLACE_PATH_SIZE];
+	struct stat status;
+
+	if (path_in(path, roots ? PLACE_ROOTS : PLACE_USERS, name, "state") ||
+		lstat(path, &status) < 0)
+		return false;
+	snprintf(complaint, PLACE_COMPLAINT_SIZE,
+		"%.80s was started %s and has left something on the host: stop it or, if it does "
+		"not run, 'culvert down %.80s' as root",
+		name, roots ? "as root" : "without root", name);
+	return true;
+}
+
+/* Not there, or left over by a process that was killed. */
+static bool nobody_listens(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	bool nobody;
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return true;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	nobody = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
+		 (errno == ENOENT || errno == ECONNREFUSED);
+	if (fd >= 0)
+		close(fd);
+	return nobody;
+}
+
 int place_find_socket(char path[PLACE_PATH_SIZE], const char *name)
 {
 	int error = path_in(path, PLACE_ROOTS, name, "sock");
 
-	if (error || !access(path, F_OK) || path_in(path, PLACE_USERS, name, "sock"))
+	if (error || !nobody_listens(path) || path_in(path, PLACE_USERS, name, "sock"))
 		return error;
-	return access(path, F_OK) ? path_in(path, PLACE_ROOTS, name, "sock") : 0;
+	return nobody_listens(path) ? path_in(path, PLACE_ROOTS, name, "sock") : 0;
 }
 
-int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device)
+FILE *place_read(const char *path)
 {
-	if (!strncmp(socket_path, PLACE_USERS "/", strlen(PLACE_USERS "/")))
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	FILE *file = NULL;
+	struct stat status;
+	int error;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &status) < 0)
+		error = errno;
+	else
+		error = S_ISREG(status.st_mode) ? 0 : EINVAL;
+	if (!error)
+		file = fdopen(fd, "r");
+	if (!file) {
+		error = error ? error : errno;
+		close(fd);
+		errno = error;
+	}
+	return file;
+}
+
+bool place_is_users(const char *path)
+{
+	return !strncmp(path, PLACE_USERS "/", strlen(PLACE_USERS "/"));
+}
+
+int place_engine_socket(char path[PLACE_PATH_SIZE], const char *monitors, const char *device)
+{
+	if (strchr(device, '/'))
+		return -EINVAL;
+	if (place_is_users(monitors))
 		return path_in(path, PLACE_USERS, device, "wg");
 	return listener_path(path, device);
 }

@@ -14,11 +14,15 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define PLACE_ROOTS "/run/culvert"
 #define PLACE_USERS "/run/culvert-monitor"
 
-enum { PLACE_PATH_SIZE = sizeof(PLACE_USERS) + NAME_MAX + 16 };
+enum {
+	PLACE_PATH_SIZE = sizeof(PLACE_USERS) + NAME_MAX + 16,
+	PLACE_COMPLAINT_SIZE = 320,
+};
 
 /* The directory for the tunnels of who we are. */
 const char *place_directory(void);
@@ -26,12 +30,24 @@ const char *place_directory(void);
 /* "DIRECTORY/NAME.KIND" there. 0 or -ENAMETOOLONG. */
 int place_path(char path[PLACE_PATH_SIZE], const char *name, const char *kind);
 
-/* The socket of a tunnel that somebody else runs, perhaps: that which is there, root's first. 0 or
- * -ENAMETOOLONG. */
+/* Whether a tunnel of this name has something to be put back that stands in the other directory:
+ * who we are not has started it, and complaint says so. */
+bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE]);
+
+/* The socket of a tunnel that somebody else runs, perhaps: that at which somebody listens, root's
+ * first. 0 or -ENAMETOOLONG. */
 int place_find_socket(char path[PLACE_PATH_SIZE], const char *name);
 
-/* The engine's socket for a device, by the path of its monitor's. 0, -EINVAL or -ENAMETOOLONG. */
-int place_engine_socket(char path[PLACE_PATH_SIZE], const char *socket_path, const char *device);
+/* A file in such a directory, to be read: no link, and nothing at which to wait for a writer. The
+ * caller's to close; NULL and errno. */
+FILE *place_read(const char *path);
+
+/* Whether a path is in the directory of those who are not root. */
+bool place_is_users(const char *path);
+
+/* The engine's socket for a device, by the path of any of its monitor's files: where `wg` looks for
+ * it, or beside them. 0, -EINVAL or -ENAMETOOLONG. */
+int place_engine_socket(char path[PLACE_PATH_SIZE], const char *monitors, const char *device);
 
 /* The name in "DIRECTORY/NAME.sock"; 0 or -ENAMETOOLONG. */
 int place_name(char *name, size_t size, const char *socket_path);

@@ -53,8 +53,8 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 	if (credentials_has(monitor->config->path) && monitor->reload_file < 0) {
 		add_problem(answer, LOG_ERR,
 			"the tunnel's file is a copy that was made at the start, and only root can "
-			"hand over the present one: culvert reload, or systemctl reload with "
-			"ExecReload=+");
+			"hand over the present one: 'culvert reload --hand-over', or systemctl "
+			"reload with ExecReload=+");
 		return NULL;
 	}
 	error = monitor->reload_file >= 0 && credentials_has(monitor->config->path)
@@ -188,10 +188,7 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 		endpoints_free(monitor);
 		good = false;
 	}
-	if (dns_step_change(monitor, old)) {
-		text_add(answer, "problem=DNS is not set: %s\n", monitor->dns.why);
-		good = false;
-	}
+	good &= !dns_step_change(monitor, old, answer);
 	config_free(old);
 	network_learn(monitor);
 	if (endpoints_set_mtu(monitor)) {

@@ -16,6 +16,7 @@
 
 #include "engine/sandbox.h"
 #include "host/credentials.h"
+#include "host/no_root.h"
 
 static const struct right {
 	unsigned number;
@@ -43,7 +44,9 @@ const char *rights_missing(char *text, size_t size)
 
 int rights_keep_to_us(void)
 {
-	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ? -errno : 0;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	return no_root_from_here();
 }
 
 int rights_keep_network(void)

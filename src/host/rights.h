@@ -19,8 +19,8 @@
 /* Which of the rights that a monitor needs are missing: "CAP_NET_ADMIN, CAP_SETUID"; NULL: none. */
 const char *rights_missing(char *text, size_t size);
 
-/* What we start shall not have our rights just because we do: no ambient capabilities from here on.
- * 0 or -errno. */
+/* What we start shall not have our rights just because we do: no ambient capabilities from here on;
+ * and neither we nor that shall become root by them (host/no_root.h). 0 or -errno. */
 int rights_keep_to_us(void);
 
 /* From here on only those of root's capabilities that a monitor uses are in effect. The others stay

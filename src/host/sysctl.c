@@ -84,17 +84,16 @@ static int compare_line(void *context, const char *what, const char *value)
 	return 1;
 }
 
-/* Whether a tunnel (other than that of except, which may be NULL) has noted the key, and what it
- * was before that. */
+/* Whether a tunnel (other than that of except, which may be NULL), whoever runs it, has noted the
+ * key, and what it was before that. */
 static bool noted(const char *key, const char *except, int *before)
 {
 	struct search search = { .key = key };
+	glob_t states = { 0 };
 	bool found = false;
-	char pattern[PLACE_PATH_SIZE];
-	glob_t states;
 
-	if (place_path(pattern, "*", "state") || glob(pattern, 0, NULL, &states))
-		return false;
+	glob(PLACE_ROOTS "/*.state", 0, NULL, &states);
+	glob(PLACE_USERS "/*.state", GLOB_APPEND, NULL, &states);
 	for (size_t i = 0; !found && i < states.gl_pathc; i++)
 		found = !(except && !strcmp(states.gl_pathv[i], except)) &&
 			undo_walk(states.gl_pathv[i], compare_line, &search) == 1;
@@ -144,7 +143,11 @@ int sysctl_put_back(const char *state_path, const char *value)
 
 	if (turn < 0)
 		return turn;
-	error = sscanf(value, "%95s %d %llu", key, &before, &namespace) == 3 ? 0 : -EINVAL;
+	/* Of all lines that a file might have, those that we write. */
+	error = sscanf(value, "%95s %d %llu", key, &before, &namespace) == 3 &&
+				!strcmp(key, SYSCTL_SRC_VALID_MARK)
+			? 0
+			: -EINVAL;
 	if (!error && namespace == own_namespace() && !noted(key, state_path, &other) &&
 		!sysctl_read(key, &now) && now == 1)
 		error = write_key(key, before);

@@ -52,7 +52,7 @@ bool undo_has(const struct undo_lines *lines, const char *line)
 
 int undo_read(const char *path, struct undo_lines *lines)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = place_read(path);
 	char *line = NULL;
 	size_t size = 0;
 	int error = 0;

@@ -75,7 +75,7 @@ must reload
 step "an address more and one less"
 write_conf a "PrivateKeyFile = a.key\nAddress = 10.70.0.1/24" "$(peer_b)"
 must reload
-ip -n "$prefix-a" addr show dev "$(dev a)" | grep -q 10.70.0.1/24 || fail "the new address is not there"
+[ -n "$(ip -n "$prefix-a" addr show dev "$(dev a)" to 10.70.0.1)" ] || fail "the new address is not there"
 write_conf a "PrivateKeyFile = a.key" "$(peer_b)"
 must reload
 ! ip -n "$prefix-a" addr show dev "$(dev a)" | grep -q 10.70.0.1/24 || fail "the old address is still there"

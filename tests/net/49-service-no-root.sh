@@ -105,6 +105,7 @@ grep -q 'User = me is the user or group that culvert itself runs as' "$tmp/culve
 nothing_happened "after a start with one user for all"
 
 step "traffic, the name looked up, READY"
+interface+="\nDNS = 10.9.0.2"
 write_conf a "$interface" "$peer"
 hand_over a
 start_without_root a run --no-hooks
@@ -115,6 +116,8 @@ expect_equal "the state" up "$(status_of a '.peers[0].state')"
 monitor=$(status_of a .pid) engine=$(engine_pid a)
 expect_equal "users of the monitor" "$user $user $user $user" "$(own_user "$monitor")"
 expect_equal "ambient capabilities of the monitor" 0000000000000000 "$(capabilities "$monitor" CapAmb)"
+expect_equal "no_new_privs and seccomp of the monitor" "1 2" \
+	"$(awk '$1 == "NoNewPrivs:" { print $2 } $1 == "Seccomp:" { print $2 }' "/proc/$monitor/status" | xargs)"
 expect_match "metrics" 'wireguard_sent_bytes_total' "$(ns a curl -s "http://127.0.0.1:$metrics_port/metrics")"
 
 step "the engine and the metrics process cannot reach the monitor"
@@ -153,20 +156,27 @@ expect_match "what the monitor's user reaches" "kill .*$place/$(dev a).lock.*a.k
 	"$(python3 "$tmp/reach.py" $user $user "$monitor" "${files[@]}")"
 
 step "root asks: status and reload, for which it hands over the file; hooks are refused there, too"
-# shellcheck disable=SC2016 # the inner shell expands it
-reload() { # with the file as it is now in /etc
+# shellcheck disable=SC2016,SC2120 # the inner shell expands it; options come by way of refuses
+reload() { # [OPTION...], with the file as it is now in /etc
 	install -D -m 600 "$(conf a)" "$tmp/etc/culvert/$(dev a).conf"
-	ns a sh -c 'mount --bind "$1" /etc && exec "$2" reload "$3"' sh "$tmp/etc" "$build/culvert" "$(dev a)"
+	ns a sh -c 'mount --bind "$1" /etc && shift && exec "$@"' sh "$tmp/etc" "$build/culvert" reload "$@" "$(dev a)"
 }
 sed -i 's,10.80.0.0/16,10.81.0.0/16,' "$(conf a)"
-refuses 'a copy that was made at the start' "$build/culvert" reload "$(dev a)"
+refuses 'a copy that was made at the start' reload
+MAINPID=$engine refuses 'a copy that was made at the start' reload
+export MAINPID=$monitor # as the service manager has it
 must reload
+# shellcheck disable=SC2119 # without options
+expect_match "the name servers, as at the start" "DNS is not set: /etc/resolv.conf is not systemd-resolved's" "$(reload 2>&1)"
 expect_equal "open files of the monitor that are the tunnel's" 0 \
 	"$(find -L "/proc/$monitor/fd" -samefile "$tmp/etc/culvert/$(dev a).conf" | wc -l)"
 [ -n "$(ip -n "$prefix-a" route show 10.81.0.0/16)" ] || fail "the reload added no route"
 sed -i '/^\[Interface\]/a PostUp = true' "$(conf a)"
 refuses 'PostUp is in the file, and hooks are refused' reload
-"$build/culvert" status >"$tmp/status" || fail "culvert status: exit status $?"
+unset MAINPID
+refuses 'PostUp is in the file, and hooks are refused' reload --hand-over
+"$build/culvert" status >"$tmp/status"
+expect_match "exit status of culvert status, by the other tunnels here" '^[04]$' $?
 grep -q berlin "$tmp/status" || fail "culvert status without a name does not show the peer"
 
 step "an engine that hangs is ended all the same"
@@ -175,6 +185,7 @@ stop_background culvert-a
 expect_equal "exit status" 0 $?
 [ ! -d "/proc/$engine" ] || fail "the engine is still there"
 expect_equal "what is left" "$(dev a).lock" "$(ls $place)"
+must ns a "$build/culvert" down "$(dev a)"
 expect_host_state a "$before" "after the stop"
 
 step "a look-up that hangs is ended all the same"
@@ -211,6 +222,10 @@ must "$build/culvert" pause "$(dev a)" 60
 expect_equal "the switch" paused "$(status_of a .kill_switch)"
 must "$build/culvert" pause "$(dev a)" 0
 expect_equal "the switch" on "$(status_of a .kill_switch)"
+# The socket of a tunnel that was root's and was killed.
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "/run/culvert/$(dev a).sock"
+expect_equal "the switch" on "$(status_of a .kill_switch)"
+rm "/run/culvert/$(dev a).sock"
 kill -9 "$(engine_pid a)" "$(status_of a .pid)"
 { wait "${pid_of[culvert-a]}"; } 2>/dev/null
 unset "pid_of[culvert-a]"
@@ -225,8 +240,89 @@ expect_equal "exit status" 0 $?
 expect_equal "what is left" "$(dev a).lock" "$(ls $place)"
 expect_host_state a "$before" "at the end"
 
+step "what root's tunnel has left is root's to put back, and the other way round"
+must ns a "$build/culvert" block "$(conf a)"
+start_without_root a run --no-hooks
+wait_for 10 "it ends" gone culvert-a
+unset "pid_of[culvert-a]"
+expect_match "why" "$(dev a) was started as root and has left .*'culvert down $(dev a)' as root" \
+	"$(tail -n 3 "$tmp/culvert-a.log" | tr '\n' ' ')"
+blocked || fail "it has opened root's switch"
+must ns a "$build/culvert" down "$(dev a)"
+expect_host_state a "$before" "after root's block and down"
+start_without_root a block
+wait_for 10 "block ends" gone culvert-a
+unset "pid_of[culvert-a]"
+refuses "started without root and has left" ns a "$build/culvert" block "$(conf a)"
+refuses "started without root and has left" ns a timeout 10 "$build/culvert" run "$(conf a)"
+blocked || fail "it has opened the user's switch"
+must ns a "$build/culvert" down "$(dev a)"
+expect_host_state a "$before" "after the user's block and down"
+
+step "root's own monitor, which has a copy as well, is given the file without being asked twice"
+hand_over a
+chown -R 0:0 "$tmp/credentials"
+background_in a culvert-a env CREDENTIALS_DIRECTORY="$tmp/credentials" "$build/culvert" run "$(dev a)"
+wait_tunnel a
+sed -i 's,10.80.0.0/16,10.81.0.0/16,' "$(conf a)"
+must reload
+[ -n "$(ip -n "$prefix-a" route show 10.81.0.0/16)" ] || fail "the reload added no route"
+stop_background culvert-a
+expect_equal "exit status" 0 $?
+expect_host_state a "$before" "after root's tunnel"
+
 step "root acts on the user's files as that user, wherever they lead"
-(umask 077 && echo 'block 10.80.0.0/16 table 254' >"$tmp/roots-own")
-ln -s "$tmp/roots-own" "$place/$(dev a).state"
+(umask 077 && echo 'block 10.80.0.0/16 table 254' >"$place/$(dev a).state")
 refuses 'Permission denied' ns a "$build/culvert" down "$(dev a)"
+ln -sf "$tmp/a.key" "$place/$(dev a).state"
+refuses 'symbolic links' ns a "$build/culvert" down "$(dev a)"
+rm "$place/$(dev a).state"
+mkfifo "$place/$(dev a).state" "$place/$(dev a).dns"
+chown $user:$user "$place/$(dev a)".*
+refuses 'Invalid argument' ns a timeout 10 "$build/culvert" down "$(dev a)"
+rm "$place/$(dev a).state"
+must ns a timeout 10 "$build/culvert" down "$(dev a)"
+rm -f "$place/$(dev a).dns"
+
+step "what the user says and names does nothing to root's terminal"
+cat >"$tmp/evil.py" <<'EOF'
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+while True:
+    client = listener.accept()[0]
+    while chunk := client.recv(100):
+        if chunk.endswith(b"\n"):
+            client.sendall(b"problem=\x1b[2Jgone\nresult=failed\n\n")
+            break
+    client.close()
+EOF
+background evil python3 "$tmp/evil.py" "$place/$(dev a).sock"
+wait_for 5 "it listens" test -S "$place/$(dev a).sock"
+ln -s $'l\033oop.sock' "$place/"$'l\033oop.sock'
+for command in "reload $(dev a)" "pause $(dev a) 1" status; do
+	# shellcheck disable=SC2086 # words on purpose
+	"$build/culvert" $command >"$tmp/said" 2>&1 && fail "$command believes it"
+	! grep -q $'\033' "$tmp/said" || fail "$command tells the terminal what the user wants"
+	grep -qE '\?\[2Jgone|l\?oop' "$tmp/said" || fail "$command does not say what is wrong: $(cat "$tmp/said")"
+done
+stop_background evil
+rm -f "$place/"*oop.sock "$place/$(dev a).sock"
+
+step "a kernel setting that a tunnel of the user's needs stays when root's has gone"
+key=net/ipv4/conf/all/src_valid_mark
+must ns a sh -c "echo 1 >/proc/sys/$key"
+printf "sysctl $key 0 %s\n" "$(ns a stat -L -c %i /proc/self/ns/net)" | tee "$place/other.state" >"/run/culvert/$(dev a).state"
+must ns a "$build/culvert" down "$(dev a)"
+expect_equal "$key" 1 "$(ns a cat "/proc/sys/$key")"
+rm "$place/other.state"
+must ns a sh -c "echo 0 >/proc/sys/$key"
+
+step "of kernel settings it puts back that which culvert sets"
+must ns a sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+printf 'sysctl net/ipv4/ip_forward 0 %s\n' "$(ns a stat -L -c %i /proc/self/ns/net)" >"$place/$(dev a).state"
+chown $user:$user "$place/$(dev a).state"
+must ns a "$build/culvert" down "$(dev a)"
+expect_equal "net.ipv4.ip_forward" 1 "$(ns a cat /proc/sys/net/ipv4/ip_forward)"
 pass

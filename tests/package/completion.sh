@@ -21,10 +21,11 @@ options() { # [COMMAND]
 }
 
 make_tunnels() {
-	mkdir -p "$root/etc/culvert" "$root/run/culvert" "$root/etc/culvert/sub"
+	mkdir -p "$root/etc/culvert" "$root/run/culvert" "$root/run/culvert-monitor" "$root/etc/culvert/sub"
 	touch "$root"/etc/culvert/{office,home}.conf "$root/etc/culvert/office.key"
 	touch "$root/etc/culvert/\$(id).conf" # no tunnel's name: it must not even be looked at
 	touch "$root"/run/culvert/{home.sock,home.lock,car.sock,dead.state,gone.dns}
+	touch "$root"/run/culvert-monitor/{shop.sock,shop.wg,lost.state,away.dns}
 }
 
 # The line up to the cursor | all that is offered.
@@ -40,20 +41,21 @@ cases() {
 		culvert check office h| home
 		culvert strip | home office
 		culvert block | home office
-		culvert status | car home
-		culvert status --json | car home
-		culvert status --watch 5 | car home
+		culvert status | car home shop
+		culvert status --json | car home shop
+		culvert status --watch 5 | car home shop
 		culvert status -w 5 h| home
 		culvert status home |
 		culvert status --j| --json
-		culvert reload | car home
+		culvert reload | car home shop
 		culvert reload home |
-		culvert pause | 0 300 3600 60 car home
+		culvert reload --h| --hand-over --help
+		culvert pause | 0 300 3600 60 car home shop
 		culvert pause home | 0 300 3600 60
 		culvert pause home 3| 300 3600
 		culvert pause 60 |
 		culvert pause home 60 |
-		culvert down | dead gone home office
+		culvert down | away dead gone home lost office
 		culvert down home |
 		culvert genkey |
 		culvert bench --j| --json

@@ -6,16 +6,6 @@
 
 inside_name=intranet.corp.example inside_address=10.80.0.1 # at b's site
 elsewhere=198.51.100.9 elsewhere6=2001:db8:9::1            # in the internet: the router has it, and so has b
-service=culvert@site.service
-
-# write_site NAME INTERFACE-LINES PEER-LINES: /etc/culvert/site.conf of a machine.
-write_site() {
-	local root
-	root=$(root_of "$1")
-	write_conf "$1" "PrivateKeyFile = site.key\n$2" "$3"
-	install -m 600 "$(conf "$1")" "$root/etc/culvert/site.conf"
-	install -m 600 "$tmp/$1.key" "$root/etc/culvert/site.key"
-}
 
 write_both() {
 	make_keys a b
@@ -23,10 +13,6 @@ write_both() {
 	write_site b "SaveConfig = true\nPostUp = ip addr replace $inside_address/32 dev lo" "PublicKey = $(public a)\n$(allowed a)"
 }
 
-json() { on "$1" culvert status --json site | jq -r ".tunnels[0]$2"; } # NAME JQ-PATH
-is_up() { [[ $(on a culvert status site | head -n 1) == *up* ]] && on a ping -n -c 1 -W 1 "${inside4[b]}"; }
-ping_ok() { on "$1" ping -n -c 1 -W 1 "$2"; }
-active() { unit_is "$1" "$service" ActiveState active; }
 status_text() { unit a "$service" StatusText; }
 says_up() { [[ $(status_text) =~ (^|[^a-z])up([^a-z]|$) ]]; }
 

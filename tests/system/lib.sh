@@ -250,6 +250,24 @@ power_off() { # NAME
 unit() { on "$1" systemctl show -P "$3" "$2"; } # NAME UNIT PROPERTY
 unit_is() { [ "$(unit "$1" "$2" "$3")" = "$4" ]; } # NAME UNIT PROPERTY VALUE
 
+# ---- the tunnel site, which each machine has as a service
+
+service=culvert@site.service
+
+# write_site NAME INTERFACE-LINES PEER-LINES: /etc/culvert/site.conf of a machine.
+write_site() {
+	local root
+	root=$(root_of "$1")
+	write_conf "$1" "PrivateKeyFile = site.key\n$2" "$3"
+	install -m 600 "$(conf "$1")" "$root/etc/culvert/site.conf"
+	install -m 600 "$tmp/$1.key" "$root/etc/culvert/site.key"
+}
+
+json() { on "$1" culvert status --json site | jq -r ".tunnels[0]$2"; } # NAME JQ-PATH
+is_up() { [[ $(on a culvert status site | head -n 1) == *up* ]] && on a ping -n -c 1 -W 1 "${inside4[b]}"; }
+ping_ok() { on "$1" ping -n -c 1 -W 1 "$2"; }
+active() { unit_is "$1" "$service" ActiveState active; }
+
 # ---- start
 
 mkdir -p "$nspawn_run"

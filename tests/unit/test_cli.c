@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "host/place.h"
 
 static void test_names(void **state)
 {
@@ -133,12 +134,34 @@ static void test_unreachable(void **state)
 	}
 }
 
+/* Whoever is not root says by which device its engine is to be asked. */
+static void test_engine_socket(void **state)
+{
+	char path[PLACE_PATH_SIZE];
+
+	(void)state;
+	assert_int_equal(place_engine_socket(path, PLACE_USERS "/office.sock", "office"), 0);
+	assert_string_equal(path, PLACE_USERS "/office.wg");
+	assert_int_equal(place_engine_socket(path, PLACE_USERS "/office.sock", "../x"), -EINVAL);
+	assert_int_equal(place_engine_socket(path, PLACE_ROOTS "/office.sock", "../x"), -EINVAL);
+}
+
+static void test_harmless(void **state)
+{
+	char text[] = "b\033[2Jad\t\u202e";
+
+	(void)state;
+	assert_string_equal(cli_harmless(text), "b?[2Jad????");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_engine_socket),
+		cmocka_unit_test(test_harmless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,26 +156,44 @@ static void the_back_end_by_what_there_is(void **state)
 	char why[DNS_WHY_SIZE] = "";
 
 	(void)state;
-	assert_int_equal(dns_choose(&places, why), DNS_FILE);
+	assert_int_equal(dns_choose(&places, true, why), DNS_FILE);
 	install("resolvconf");
-	assert_int_equal(dns_choose(&places, why), DNS_RESOLVCONF);
+	assert_int_equal(dns_choose(&places, true, why), DNS_RESOLVCONF);
 	/* It runs, but somebody else manages resolv.conf. */
 	resolved_runs(true);
 	install("resolvectl");
-	assert_int_equal(dns_choose(&places, why), DNS_RESOLVCONF);
+	assert_int_equal(dns_choose(&places, true, why), DNS_RESOLVCONF);
 	link_to("resolve/stub-resolv.conf");
-	assert_int_equal(dns_choose(&places, why), DNS_RESOLVED);
+	assert_int_equal(dns_choose(&places, true, why), DNS_RESOLVED);
 	/* A copy of its file will do. */
 	unlink(resolv_conf);
 	write_file(resolv_conf, "# x\nnameserver 127.0.0.53\noptions edns0\n", 0644);
-	assert_int_equal(dns_choose(&places, why), DNS_RESOLVED);
+	assert_int_equal(dns_choose(&places, true, why), DNS_RESOLVED);
 	/* It has ended and left its files. */
 	resolved_runs(false);
-	assert_int_equal(dns_choose(&places, why), DNS_RESOLVCONF);
+	assert_int_equal(dns_choose(&places, true, why), DNS_RESOLVCONF);
 	/* resolvconf is a link to resolvectl. */
 	unlink(in(bin, "resolvconf"));
 	assert_int_equal(symlink("resolvectl", in(bin, "resolvconf")), 0);
-	assert_int_equal(dns_choose(&places, why), DNS_FILE);
+	assert_int_equal(dns_choose(&places, true, why), DNS_FILE);
+	assert_string_equal(why, "");
+}
+
+/* What takes root is not begun without: its undo would fail as well. */
+static void without_root(void **state)
+{
+	char why[DNS_WHY_SIZE] = "";
+
+	(void)state;
+	assert_int_equal(dns_choose(&places, false, why), DNS_NONE);
+	assert_non_null(strstr(why, "resolv.conf is not systemd-resolved's"));
+	install("resolvconf");
+	assert_int_equal(dns_choose(&places, false, why), DNS_NONE);
+	*why = 0;
+	link_to("resolve/stub-resolv.conf");
+	resolved_runs(true);
+	install("resolvectl");
+	assert_int_equal(dns_choose(&places, false, why), DNS_RESOLVED);
 	assert_string_equal(why, "");
 }
 
@@ -189,7 +207,7 @@ static void resolved_is_busy(void **state)
 	resolved_runs(true);
 	install("resolvectl");
 	for (int i = 0; i < 20; i++) /* none is accepted */
-		assert_int_equal(dns_choose(&places, why), DNS_RESOLVED);
+		assert_int_equal(dns_choose(&places, true, why), DNS_RESOLVED);
 }
 
 static void resolved_without_its_program(void **state)
@@ -200,7 +218,7 @@ static void resolved_without_its_program(void **state)
 	link_to("resolve/stub-resolv.conf");
 	resolved_runs(true);
 	install("resolvconf");
-	assert_int_equal(dns_choose(&places, why), DNS_NONE);
+	assert_int_equal(dns_choose(&places, true, why), DNS_NONE);
 	assert_non_null(strstr(why, "resolvectl"));
 }
 
@@ -526,6 +544,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_back_end_by_what_there_is),
+		TEST(without_root),
 		TEST(resolved_is_busy),
 		TEST(resolved_without_its_program),
 		TEST(by_resolved),

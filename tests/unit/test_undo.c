@@ -112,6 +112,22 @@ static void test_walk(void **state)
 	assert_file("");
 }
 
+/* Root reads what another user has written, by whom it may be led elsewhere, or kept waiting. */
+static void test_no_plain_file(void **state)
+{
+	struct undo_lines lines;
+
+	(void)state;
+	alarm(10);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(undo_read(path, &lines), -EINVAL);
+	unlink(path);
+	assert_int_equal(symlink("/proc/self/status", path), 0);
+	assert_int_equal(undo_read(path, &lines), -ELOOP);
+	unlink(path);
+	alarm(0);
+}
+
 static void test_many(void **state)
 {
 	struct undo_lines lines = { 0 }, again;
@@ -277,6 +293,7 @@ int main(void)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_what_cannot_be_a_line),
 		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_no_plain_file),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_what_cannot_be_undone_is_not_told),
 		cmocka_unit_test(test_left_beside),

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+/* Who may become any user becomes root no more. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/sandbox.h"
+#include "host/no_root.h"
+
+enum { SOMEBODY = 61234, KEEP = -1 };
+
+/* Runs in a child, as what was done cannot be taken back; there, the first line that is wrong is
+ * the exit status. */
+static void in_child(int (*body)(void))
+{
+	int status;
+	const pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child)
+		_exit(body());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+#define EXPECT(condition)                                           \
+	do {                                                        \
+		if (!(condition))                                   \
+			return __LINE__ & 127 ? __LINE__ & 127 : 1; \
+	} while (0)
+#define EXPECT_REFUSED(call) EXPECT((errno = 0, (call) == -1) && errno == EPERM)
+
+static int users(void)
+{
+	EXPECT(!no_root_from_here());
+	EXPECT_REFUSED(setuid(0));
+	EXPECT_REFUSED(setreuid(0, SOMEBODY));
+	EXPECT_REFUSED(setreuid(KEEP, 0));
+	EXPECT_REFUSED(setresuid(0, SOMEBODY, SOMEBODY));
+	EXPECT_REFUSED(setresuid(KEEP, 0, KEEP));
+	EXPECT_REFUSED(setresuid(KEEP, KEEP, 0));
+	EXPECT_REFUSED(setfsuid(0));
+	/* What the kernel does not see is not seen here either. */
+	EXPECT_REFUSED(syscall(SYS_setresuid, 1L << 32, -1L, -1L));
+	EXPECT(!setresuid(KEEP, SOMEBODY, KEEP) && geteuid() == SOMEBODY);
+	EXPECT_REFUSED(seteuid(0));
+	return 0;
+}
+
+static int groups(void)
+{
+	const gid_t root = 0, other = SOMEBODY;
+
+	EXPECT(!no_root_from_here());
+	EXPECT_REFUSED(setgid(0));
+	EXPECT_REFUSED(setregid(0, SOMEBODY));
+	EXPECT_REFUSED(setregid(KEEP, 0));
+	EXPECT_REFUSED(setresgid(0, SOMEBODY, SOMEBODY));
+	EXPECT_REFUSED(setresgid(KEEP, 0, KEEP));
+	EXPECT_REFUSED(setresgid(KEEP, KEEP, 0));
+	EXPECT_REFUSED(setfsgid(0));
+	EXPECT_REFUSED(setgroups(1, &root));
+	EXPECT_REFUSED(setgroups(1, &other));
+	return 0;
+}
+
+/* As the engine is made. */
+static int child_drops(void)
+{
+	int status;
+
+	EXPECT(!no_root_from_here());
+	const pid_t child = fork();
+	if (!child) {
+		if (setresuid(KEEP, 0, KEEP) != -1 || errno != EPERM)
+			_exit(2);
+		_exit(sandbox_drop_user(SOMEBODY, SOMEBODY) ? 1 : 0);
+	}
+	EXPECT(waitpid(child, &status, 0) == child && !status);
+	return 0;
+}
+
+/* Whom the kernel refuses all this anyway shows nothing. */
+static void only_as_root(void)
+{
+	if (geteuid())
+		skip();
+}
+
+static void test_users(void **state)
+{
+	(void)state;
+	only_as_root();
+	in_child(users);
+}
+
+static void test_groups(void **state)
+{
+	(void)state;
+	only_as_root();
+	in_child(groups);
+}
+
+static void test_child(void **state)
+{
+	(void)state;
+	only_as_root();
+	in_child(child_drops);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_users),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_child),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
