@@ -133,14 +133,10 @@ static void add_line(struct text *out, const char *key, const char *value)
 static void add_peer(
 	const struct monitor *monitor, struct text *out, const struct config_peer *peer)
 {
-	const struct monitor_lookup *lookup = NULL;
+	const struct monitor_lookup *lookup = endpoints_lookup(monitor, peer);
 	char base64[KEY_BASE64_SIZE], name[512];
 	uint8_t key[KEY_LEN];
 
-	for (size_t i = 0; i < monitor->lookup_count && !lookup; i++) {
-		if (monitor->lookups[i].peer == peer)
-			lookup = &monitor->lookups[i];
-	}
 	diff_peer_key(monitor->config, peer, key);
 	key_to_base64(base64, key);
 	add_line(out, "peer", base64);

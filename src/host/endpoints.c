@@ -11,6 +11,7 @@
 
 #include "core/aead.h"
 #include "engine/log.h"
+#include "host/key_index.h"
 #include "host/monitor_state.h"
 
 enum {
@@ -46,42 +47,57 @@ static bool lookup_matches(
 	       !strcmp(earlier->peer->endpoint.port, lookup->peer->endpoint.port);
 }
 
-static void lookup_init(struct monitor *monitor, struct monitor_lookup *lookup,
-	const struct config_peer *peer, bool reload)
+/* earlier: where which of the look-ups is that there are so far. */
+static void lookup_init(struct monitor *monitor, const struct key_index *earlier,
+	struct monitor_lookup *lookup, const struct config_peer *peer, bool reload)
 {
+	struct monitor_lookup *same;
+	ptrdiff_t at;
+
 	*lookup = (struct monitor_lookup){ .peer = peer, .fd = -1, .renamed = reload };
 	diff_peer_key(monitor->config, peer, lookup->key);
 	names_init(&lookup->names, monitor_now());
-	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		struct monitor_lookup *earlier = &monitor->lookups[i];
-
-		if (!lookup_matches(earlier, lookup))
-			continue;
-		*lookup = *earlier;
-		lookup->peer = peer;
-		*earlier = (struct monitor_lookup){ .fd = -1 };
+	at = key_index_find(earlier, lookup->key);
+	if (at == KEY_INDEX_NONE || !lookup_matches(&monitor->lookups[at], lookup))
 		return;
-	}
+	same = &monitor->lookups[at];
+	*lookup = *same;
+	lookup->peer = peer;
+	/* What endpoints_free is not to end; the key stays, for the index is in its order. */
+	same->peer = NULL;
+	same->pid = 0;
+	same->fd = -1;
 }
 
-int endpoints_plan(struct monitor *monitor, bool reload)
+static void plan_lookups(struct monitor *monitor, const struct key_index *earlier,
+	struct monitor_lookup *lookups, size_t *count, bool reload)
 {
 	const struct config *config = monitor->config;
-	struct monitor_lookup *lookups;
 	struct endpoint endpoint;
-	size_t count = 0;
 
-	lookups = calloc(config->peer_count + 1, sizeof(*lookups));
-	if (!lookups)
-		return -ENOMEM;
 	for (size_t i = 0; i < config->peer_count; i++) {
 		const struct config_peer *peer = &config->peers[i];
 
 		if (!peer->endpoint.host ||
 			!resolve_numeric(peer->endpoint.host, peer->endpoint.port, &endpoint))
 			continue;
-		lookup_init(monitor, &lookups[count++], peer, reload);
+		lookup_init(monitor, earlier, &lookups[(*count)++], peer, reload);
 	}
+}
+
+int endpoints_plan(struct monitor *monitor, bool reload)
+{
+	struct monitor_lookup *lookups = calloc(monitor->config->peer_count + 1, sizeof(*lookups));
+	struct key_index earlier;
+	size_t count = 0;
+
+	if (!lookups || key_index_make(&earlier, monitor->lookups, monitor->lookup_count,
+				sizeof(*lookups), offsetof(struct monitor_lookup, key))) {
+		free(lookups);
+		return -ENOMEM;
+	}
+	plan_lookups(monitor, &earlier, lookups, &count, reload);
+	key_index_free(&earlier);
 	endpoints_free(monitor);
 	monitor->lookups = lookups;
 	monitor->lookup_count = count;
@@ -262,24 +278,20 @@ static void take_facts(
 		network_suspect(monitor);
 }
 
-static struct monitor_lookup *lookup_of(struct monitor *monitor, const uint8_t key[KEY_LEN])
-{
-	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		if (key_equal(monitor->lookups[i].key, key))
-			return &monitor->lookups[i];
-	}
-	return NULL;
-}
-
 /* Asks for some of the look-ups' peers; the engine's answer has a limit. */
 static void ask_facts(struct monitor *monitor, size_t first, size_t end)
 {
+	struct monitor_lookup *lookups = &monitor->lookups[first];
 	struct text request = { 0 }, answer = { 0 };
+	struct key_index index;
 	char hex[KEY_HEX_SIZE];
 	uint8_t key[KEY_LEN];
 	struct names_facts facts;
 	const char *rest;
 
+	if (key_index_make(&index, lookups, end - first, sizeof(*lookups),
+		    offsetof(struct monitor_lookup, key)))
+		return;
 	text_add(&request, "get=1\n");
 	for (size_t i = first; i < end; i++) {
 		key_to_hex(hex, monitor->lookups[i].key);
@@ -289,12 +301,13 @@ static void ask_facts(struct monitor *monitor, size_t first, size_t end)
 	if (!request.failed && !engine_get(monitor, &request, &answer)) {
 		rest = answer.bytes;
 		while (names_parse_facts(&rest, key, &facts)) {
-			struct monitor_lookup *lookup = lookup_of(monitor, key);
+			const ptrdiff_t at = key_index_find(&index, key);
 
-			if (lookup)
-				take_facts(monitor, lookup, &facts);
+			if (at != KEY_INDEX_NONE)
+				take_facts(monitor, &lookups[at], &facts);
 		}
 	}
+	key_index_free(&index);
 	text_free(&request);
 	text_free(&answer);
 }
@@ -359,14 +372,22 @@ static unsigned overhead(const struct config *config)
 	return OUTER_HEADERS + tag;
 }
 
-static const struct monitor_lookup *find_lookup(
+static int by_peer(const void *peer, const void *lookup)
+{
+	const struct config_peer *wanted = peer;
+	const struct config_peer *there = ((const struct monitor_lookup *)lookup)->peer;
+
+	return (wanted > there) - (wanted < there);
+}
+
+/* They are in the order of the file's peers. */
+const struct monitor_lookup *endpoints_lookup(
 	const struct monitor *monitor, const struct config_peer *peer)
 {
-	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		if (monitor->lookups[i].peer == peer)
-			return &monitor->lookups[i];
-	}
-	return NULL;
+	if (!monitor->lookup_count)
+		return NULL;
+	return bsearch(
+		peer, monitor->lookups, monitor->lookup_count, sizeof(*monitor->lookups), by_peer);
 }
 
 bool endpoints_known(
@@ -376,7 +397,7 @@ bool endpoints_known(
 
 	if (!peer->endpoint.host)
 		return false;
-	lookup = find_lookup(monitor, peer);
+	lookup = endpoints_lookup(monitor, peer);
 	if (!lookup)
 		return !resolve_numeric(peer->endpoint.host, peer->endpoint.port, endpoint);
 	*endpoint = lookup->endpoint;

@@ -200,6 +200,9 @@ void endpoints_ask(struct monitor *monitor);
 /* Another network: names are looked up again, and whatever was heard in the old one is forgotten.
  */
 void endpoints_network_changed(struct monitor *monitor);
+/* The look-up of a peer of the file, NULL: its endpoint is no name. */
+const struct monitor_lookup *endpoints_lookup(
+	const struct monitor *monitor, const struct config_peer *peer);
 /* Where a peer of the file is, as far as we know; false: nowhere yet. */
 bool endpoints_known(
 	const struct monitor *monitor, const struct config_peer *peer, struct endpoint *endpoint);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/log.h"
+#include "host/key_index.h"
 #include "host/monitor_state.h"
 
 enum {
@@ -37,34 +38,31 @@ static void write_status(const struct monitor *monitor, char text[SERVICE_STATUS
 }
 
 static const struct config_peer *find_peer(
-	const struct monitor *monitor, const uint8_t key[KEY_LEN])
+	const struct config *config, const struct key_index *index, const uint8_t key[KEY_LEN])
 {
-	const struct config *config = monitor->config;
 	uint8_t own[KEY_LEN];
+	ptrdiff_t at;
 
-	for (size_t i = 0; i < config->peer_count; i++) {
-		diff_peer_key(config, &config->peers[i], own);
-		if (key_equal(own, key))
-			return &config->peers[i];
+	if (config->shared_key.given) {
+		diff_peer_key(config, config->peers, own);
+		return key_equal(own, key) ? config->peers : NULL;
 	}
-	return NULL;
+	at = key_index_find(index, key);
+	return at == KEY_INDEX_NONE ? NULL : &config->peers[at];
 }
 
 static bool is_unresolved(const struct monitor *monitor, const struct config_peer *peer)
 {
-	for (size_t i = 0; i < monitor->lookup_count; i++) {
-		if (monitor->lookups[i].peer == peer)
-			return !endpoint_is_set(&monitor->lookups[i].endpoint);
-	}
-	return false;
+	const struct monitor_lookup *lookup = endpoints_lookup(monitor, peer);
+
+	return lookup && !endpoint_is_set(&lookup->endpoint);
 }
 
 /* One that is not in the file was added by `wg`, and nobody here knows whether it is to be called.
  */
 static void count_peer(struct monitor *monitor, struct peer_summary *summary,
-	const uint8_t key[KEY_LEN], struct peer_facts *facts)
+	const struct config_peer *peer, const uint8_t key[KEY_LEN], struct peer_facts *facts)
 {
-	const struct config_peer *peer = find_peer(monitor, key);
 	char base64[KEY_BASE64_SIZE];
 	const char *name = base64;
 
@@ -83,8 +81,10 @@ static void look_at_peers(struct monitor *monitor)
 {
 	static char get[] = "get=1\n\n";
 	const struct text request = { .bytes = get, .len = sizeof(get) - 1 };
-	const uint64_t pause = PEERS_POLL + PEERS_POLL_EACH * (uint64_t)monitor->config->peer_count;
+	const struct config *config = monitor->config;
+	const uint64_t pause = PEERS_POLL + PEERS_POLL_EACH * (uint64_t)config->peer_count;
 	struct peer_summary summary = { 0 };
+	struct key_index index;
 	struct text answer = { 0 };
 	struct peer_facts facts;
 	uint8_t key[KEY_LEN];
@@ -93,10 +93,16 @@ static void look_at_peers(struct monitor *monitor)
 	monitor->peers_due = monitor_now() + (pause < PEERS_POLL_MOST ? pause : PEERS_POLL_MOST);
 	if (engine_get(monitor, &request, &answer))
 		return;
+	if (key_index_make(&index, config->peers, config->peer_count, sizeof(*config->peers),
+		    offsetof(struct config_peer, public_key.bytes))) {
+		text_free(&answer);
+		return;
+	}
 	rest = answer.bytes;
 	while (peer_facts_parse(&rest, key, &facts))
-		count_peer(monitor, &summary, key, &facts);
+		count_peer(monitor, &summary, find_peer(config, &index, key), key, &facts);
 	text_free(&answer);
+	key_index_free(&index);
 	monitor->service_peers[0] = '\0';
 	if (summary.count)
 		peer_summary_text(monitor->service_peers, &summary);
