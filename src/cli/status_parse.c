@@ -196,11 +196,18 @@ int status_parse_engine(struct status *status, char *answer)
 	return error;
 }
 
-static struct status_peer *find_peer(struct status *status, const char *public_key)
+/* From the one behind the last that was found on: the two answers have the same order, mostly. */
+static struct status_peer *find_peer(
+	struct status *status, const struct status_peer *last, const char *public_key)
 {
-	for (size_t i = 0; i < status->peer_count; i++) {
-		if (!strcmp(status->peers[i].public_key, public_key))
-			return &status->peers[i];
+	const size_t count = status->peer_count;
+	const size_t first = last ? (size_t)(last - status->peers) + 1 : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct status_peer *peer = &status->peers[(first + i) % count];
+
+		if (!strcmp(peer->public_key, public_key))
+			return peer;
 	}
 	return NULL;
 }
@@ -217,16 +224,18 @@ static int take_monitor_line(struct status *status, const char *key, char *value
 
 int status_parse_monitor(struct status *status, char *answer)
 {
-	struct status_peer nobody = { 0 }, *peer = NULL;
+	struct status_peer nobody = { 0 }, *peer = NULL, *last = NULL;
 	char *key, *value;
 	int error = 0;
 
 	while (!error && next_pair(&answer, &key, &value)) {
 		if (!strcmp(key, "peer")) {
-			peer = find_peer(status, value);
+			peer = find_peer(status, last, value);
 			/* One that somebody removed with `wg`, say. */
 			if (!peer)
 				peer = &nobody;
+			else
+				last = peer;
 		} else if (!peer) {
 			error = take_monitor_line(status, key, value);
 		} else if (!strcmp(key, "resolved")) {

@@ -86,6 +86,17 @@ bool inner_is_udp_to(const uint8_t *packet, size_t len, const struct endpoint *t
 	       !memcmp(packet + udp + 2, &to->v6.sin6_port, 2);
 }
 
+size_t inner_udp_destination(const uint8_t *packet, size_t len, uint8_t bytes[18])
+{
+	const size_t udp = find_udp(packet, len), address = is_v4(packet) ? 4 : 16;
+
+	if (!udp || len < udp + 4)
+		return 0;
+	memcpy(bytes, inner_destination(packet), address);
+	memcpy(bytes + address, packet + udp + 2, 2);
+	return address + 2;
+}
+
 bool inner_is_udp_from(const uint8_t *packet, size_t len, uint16_t port)
 {
 	const size_t udp = find_udp(packet, len);

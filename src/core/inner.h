@@ -23,6 +23,10 @@ size_t inner_length(const uint8_t *packet, size_t len);
 /* Whether it is UDP (its first fragment, if it was cut up) to this address and port. */
 bool inner_is_udp_to(const uint8_t *packet, size_t len, const struct endpoint *to);
 
+/* The address and port that UDP goes to, likewise, as endpoint_to_bytes writes them. Returns how
+ * many bytes (6 or 18), 0 for anything else. */
+size_t inner_udp_destination(const uint8_t *packet, size_t len, uint8_t bytes[18]);
+
 /* Whether it is UDP from this port (host byte order), likewise. */
 bool inner_is_udp_from(const uint8_t *packet, size_t len, uint16_t port);
 

@@ -37,6 +37,7 @@ struct peer_counters {
 struct peer {
 	struct peer *next_peer, *previous_peer; /* the tunnel's list, in order of creation */
 	struct table_link by_key;
+	struct table_link by_endpoint;   /* linked while the endpoint is set: tunnel_place_peer */
 	struct table_link by_initiation; /* local index of the pending initiation, if linked */
 	size_t wakeup_position;          /* in the tunnel's heap of deadlines */
 	uint64_t wakeup;

@@ -77,12 +77,33 @@ void tunnel_drop_sessions(struct tunnel *tunnel, struct peer *peer)
 	peer->previous = peer->current = peer->next = NULL;
 }
 
+static uint64_t hash_place(const struct tunnel *tunnel, const uint8_t *bytes, size_t len)
+{
+	uint64_t hash;
+
+	crypto_shorthash((uint8_t *)&hash, bytes, len, tunnel->hash_key);
+	return hash;
+}
+
+void tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint)
+{
+	const bool moves = !endpoint_equal(&peer->endpoint, endpoint);
+	uint8_t bytes[18];
+
+	if (moves && endpoint_is_set(&peer->endpoint))
+		table_remove(&tunnel->endpoints, &peer->by_endpoint);
+	peer->endpoint = *endpoint;
+	if (moves && endpoint_is_set(endpoint))
+		table_insert(&tunnel->endpoints, &peer->by_endpoint,
+			hash_place(tunnel, bytes, endpoint_to_bytes(endpoint, bytes)));
+}
+
 void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint *from)
 {
 	const bool moved =
 		endpoint_is_set(&peer->endpoint) && !endpoint_equal(&peer->endpoint, from);
 
-	peer->endpoint = *from;
+	tunnel_place_peer(tunnel, peer, from);
 	if (moved)
 		tunnel_report(tunnel,
 			(struct tunnel_event){
@@ -128,6 +149,23 @@ static struct peer *find_owner(const struct tunnel *tunnel, int family, const ui
 					  : allowedips_lookup6(tunnel->allowed, address));
 }
 
+/* Whether it is UDP to where some peer is reached. */
+static bool is_for_a_peer(const struct tunnel *tunnel, const struct tunnel_packet *packet)
+{
+	uint8_t bytes[18];
+	const size_t len = inner_udp_destination(packet->data, packet->len, bytes);
+	const struct table_link *link =
+		len ? table_find(&tunnel->endpoints, hash_place(tunnel, bytes, len)) : NULL;
+
+	for (; link; link = table_find_next(link)) {
+		const struct peer *peer = TABLE_ENTRY(link, struct peer, by_endpoint);
+
+		if (inner_is_udp_to(packet->data, packet->len, &peer->endpoint))
+			return true;
+	}
+	return false;
+}
+
 /* Our own message, which the host's routes sent back to us: sealed again and again it would go
  * round for ever. To another peer than the owner, it may go round between the two of them. */
 static bool comes_back(
@@ -137,10 +175,7 @@ static bool comes_back(
 		return true;
 	if (!tunnel->port || !inner_is_udp_from(packet->data, packet->len, tunnel->port))
 		return false;
-	for (const struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer)
-		if (inner_is_udp_to(packet->data, packet->len, &peer->endpoint))
-			return true;
-	return false;
+	return is_for_a_peer(tunnel, packet);
 }
 
 static struct peer *route(struct tunnel *tunnel, const struct tunnel_packet *packet)

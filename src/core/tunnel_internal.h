@@ -69,6 +69,7 @@ struct tunnel {
 	struct table peers;       /* by public key */
 	struct table sessions;    /* by local index */
 	struct table initiations; /* by local index */
+	struct table endpoints;   /* peers by their endpoint's address and port */
 	uint8_t hash_key[crypto_shorthash_KEYBYTES];
 	struct wakeups wakeups;
 	struct session *retired; /* freed when the call that retired them ends */
@@ -105,6 +106,9 @@ void tunnel_send_keepalive(struct tunnel *tunnel, struct peer *peer, struct now 
 
 /* After facts were told to a peer's timers: wake up in time. */
 void tunnel_schedule(struct tunnel *tunnel, struct peer *peer);
+
+/* From now on the peer is reached there. Whoever sets an endpoint does it by this. */
+void tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint);
 
 /* An authentic message came from there. */
 void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint *from);

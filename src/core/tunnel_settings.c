@@ -31,7 +31,7 @@ struct tunnel *tunnel_new(const struct tunnel_ops *ops, void *context)
 	tunnel->queue = malloc(QUEUE_MAX * sizeof(*tunnel->queue));
 	tunnel->sealed = malloc(SEALED_BYTES);
 	const int failed = table_init(&tunnel->peers) | table_init(&tunnel->sessions) |
-			   table_init(&tunnel->initiations);
+			   table_init(&tunnel->initiations) | table_init(&tunnel->endpoints);
 
 	if (failed || !tunnel->checker || !tunnel->allowed || !tunnel->queue || !tunnel->sealed) {
 		tunnel_free(tunnel);
@@ -53,6 +53,7 @@ void tunnel_free(struct tunnel *tunnel)
 	table_free(&tunnel->peers);
 	table_free(&tunnel->sessions);
 	table_free(&tunnel->initiations);
+	table_free(&tunnel->endpoints);
 	wakeups_free(&tunnel->wakeups);
 	free(tunnel->queue);
 	free(tunnel->sealed);
@@ -312,6 +313,8 @@ void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer)
 	allowedips_remove_owner(tunnel->allowed, &peer->allowed);
 	wakeups_remove(&tunnel->wakeups, peer);
 	table_remove(&tunnel->peers, &peer->by_key);
+	if (endpoint_is_set(&peer->endpoint))
+		table_remove(&tunnel->endpoints, &peer->by_endpoint);
 	detach_peer(tunnel, peer);
 	peer_free(peer);
 }
@@ -346,7 +349,7 @@ void tunnel_set_endpoint(
 {
 	if (endpoint_equal(&peer->endpoint, endpoint))
 		return;
-	peer->endpoint = *endpoint;
+	tunnel_place_peer(tunnel, peer, endpoint);
 	greet(tunnel, peer, now);
 	tunnel_reap(tunnel);
 }
@@ -369,7 +372,7 @@ void tunnel_try_endpoint(
 	}
 	if (endpoint_equal(&peer->endpoint, endpoint))
 		return;
-	peer->endpoint = *endpoint;
+	tunnel_place_peer(tunnel, peer, endpoint);
 	timers_initiate_at(&peer->timers, now.boot);
 	tunnel_schedule(tunnel, peer);
 }

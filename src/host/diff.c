@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/endpoint.h"
+#include "host/key_index.h"
 #include "host/netlink.h"
 #include "host/resolve.h"
 
@@ -135,20 +136,35 @@ static void add_settings(
 		add_allowed_ips(set, &new->allowed_ips);
 }
 
+/* A configuration (NULL: none) whose peers are looked for. */
+struct side {
+	const struct config *config;
+	struct key_index index;
+};
+
+static int side_make(struct side *side, const struct config *config)
+{
+	*side = (struct side){ .config = config };
+	return config ? key_index_make(&side->index, config->peers, config->peer_count,
+				sizeof(*config->peers),
+				offsetof(struct config_peer, public_key.bytes))
+		      : 0;
+}
+
 /* In a shared-key tunnel the one peer is who it was only as long as the key is. */
 static const struct config_peer *find_peer(
-	const struct config *config, const struct config *other, const struct config_peer *wanted)
+	const struct side *side, const struct config *other, const struct config_peer *wanted)
 {
+	const struct config *config = side->config;
+	ptrdiff_t at;
+
 	if (!config)
 		return NULL;
 	if (other->shared_key.given)
 		return config_key_same(&config->shared_key, &other->shared_key) ? config->peers
 										: NULL;
-	for (size_t i = 0; i < config->peer_count; i++) {
-		if (key_equal(config->peers[i].public_key.bytes, wanted->public_key.bytes))
-			return &config->peers[i];
-	}
-	return NULL;
+	at = key_index_find(&side->index, wanted->public_key.bytes);
+	return at == KEY_INDEX_NONE ? NULL : &config->peers[at];
 }
 
 static void add_peer(struct text *set, const struct config *new, const struct config_peer *peer,
@@ -170,7 +186,7 @@ static void add_peer(struct text *set, const struct config *new, const struct co
 	text_free(&settings);
 }
 
-static void add_removals(struct text *set, const struct config *old, const struct config *new)
+static void add_removals(struct text *set, const struct config *old, const struct side *new)
 {
 	/* The engine drops the one peer of a shared key together with the key. */
 	if (!old || old->shared_key.given)
@@ -183,8 +199,9 @@ static void add_removals(struct text *set, const struct config *old, const struc
 	}
 }
 
-static void make_set(struct text *set, const struct config *old, const struct config *new)
+static void add_all(struct text *set, const struct side *before, const struct side *after)
 {
+	const struct config *old = before->config, *new = after->config;
 	size_t empty;
 
 	text_add(set, "set=1\n");
@@ -192,13 +209,27 @@ static void make_set(struct text *set, const struct config *old, const struct co
 	add_device(set, old, new);
 	if (!old)
 		text_add(set, "replace_peers=true\n");
-	add_removals(set, old, new);
+	add_removals(set, old, after);
 	for (size_t i = 0; i < new->peer_count; i++)
-		add_peer(set, new, &new->peers[i], find_peer(old, new, &new->peers[i]));
+		add_peer(set, new, &new->peers[i], find_peer(before, new, &new->peers[i]));
 	if (set->len == empty && !set->failed)
 		text_free(set);
 	else
 		text_add(set, "\n");
+}
+
+static int make_set(struct text *set, const struct config *old, const struct config *new)
+{
+	struct side before, after = { 0 };
+	int error = side_make(&before, old);
+
+	if (!error)
+		error = side_make(&after, new);
+	if (!error)
+		add_all(set, &before, &after);
+	key_index_free(&before.index);
+	key_index_free(&after.index);
+	return error ? error : set->failed ? -ENOMEM : 0;
 }
 
 /* Whether the network that an address brings along covers a prefix. The kernel makes no such route
@@ -354,8 +385,7 @@ int diff_make(const struct config *old, const struct config *new, struct diff *d
 	int error;
 
 	*diff = (struct diff){ 0 };
-	make_set(&diff->set, old, new);
-	error = diff->set.failed ? -ENOMEM : 0;
+	error = make_set(&diff->set, old, new);
 	if (!error)
 		error = addresses_only_in(before, &new->addresses, &diff->addresses_removed);
 	if (!error)

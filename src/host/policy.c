@@ -21,17 +21,52 @@ uint32_t policy_mark(const char *name)
 	return POLICY_MARK | (uint32_t)hash[0] << 16 | (uint32_t)hash[1] << 8 | hash[2];
 }
 
+/* An address's bytes. */
+static const uint8_t *address_of(const struct endpoint *endpoint)
+{
+	return endpoint->any.sa_family == AF_INET ? (const uint8_t *)&endpoint->v4.sin_addr
+						  : (const uint8_t *)&endpoint->v6.sin6_addr;
+}
+
 static bool holds(const struct config_prefix *prefix, const struct endpoint *endpoint)
 {
-	const void *address = endpoint->any.sa_family == AF_INET
-				      ? (const void *)&endpoint->v4.sin_addr
-				      : (const void *)&endpoint->v6.sin6_addr;
 	const unsigned whole = prefix->length / 8, rest = prefix->length % 8;
-	const uint8_t *bytes = address;
+	const uint8_t *bytes = address_of(endpoint);
 
 	if (prefix->family != endpoint->any.sa_family || memcmp(prefix->address, bytes, whole))
 		return false;
 	return !rest || (prefix->address[whole] ^ bytes[whole]) >> (8 - rest) == 0;
+}
+
+static int compare_addresses(const struct endpoint *endpoint, int family, const uint8_t address[16])
+{
+	if (endpoint->any.sa_family != family)
+		return endpoint->any.sa_family < family ? -1 : 1;
+	return memcmp(address_of(endpoint), address, family == AF_INET ? 4 : 16);
+}
+
+static int by_address(const void *left, const void *right)
+{
+	const struct endpoint *a = left, *b = right;
+
+	return compare_addresses(a, b->any.sa_family, address_of(b));
+}
+
+/* Of endpoints in order: whether the first that is not before the prefix is in it. */
+static bool holds_any(
+	const struct config_prefix *prefix, const struct endpoint *endpoints, size_t count)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (compare_addresses(&endpoints[middle], prefix->family, prefix->address) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && holds(prefix, &endpoints[low]);
 }
 
 /* What AllowedIPs hold of one family. */
@@ -51,15 +86,16 @@ static void look_at(struct held *held, const struct config_prefix *prefix,
 		held->low_half = true;
 	if (held->low_half && held->high_half)
 		held->all = true;
-	for (size_t i = 0; i < count; i++)
-		held->endpoint = held->endpoint || holds(prefix, &endpoints[i]);
+	held->endpoint = held->endpoint || holds_any(prefix, endpoints, count);
 }
 
-void policy_make(struct policy *policy, const struct config *config,
-	const struct endpoint *endpoints, size_t count)
+void policy_make(struct policy *policy, const struct config *config, struct endpoint *endpoints,
+	size_t count)
 {
 	struct held v4 = { 0 }, v6 = { 0 };
 
+	if (count)
+		qsort(endpoints, count, sizeof(*endpoints), by_address);
 	for (size_t i = 0; i < config->peer_count; i++) {
 		const struct config_prefixes *list = &config->peers[i].allowed_ips;
 

@@ -42,9 +42,9 @@ struct policy {
 /* The mark of a tunnel of this name, if its file does not say FwMark. Always the same one. */
 uint32_t policy_mark(const char *name);
 
-/* endpoints: where peers are reached, as far as that is known. */
-void policy_make(struct policy *policy, const struct config *config,
-	const struct endpoint *endpoints, size_t count);
+/* endpoints: where peers are reached, as far as that is known; they are put in order. */
+void policy_make(struct policy *policy, const struct config *config, struct endpoint *endpoints,
+	size_t count);
 
 /* The same from the file alone. 0 or -ENOMEM. */
 int policy_make_from_file(struct policy *policy, const struct config *config);

@@ -273,9 +273,10 @@ void routing_on_endpoint(struct monitor *monitor, const struct endpoint *endpoin
 {
 	struct policy *policy = &monitor->routing.policy, with = *policy;
 	struct config *config = monitor->config;
+	struct endpoint one = *endpoint;
 	int error = 0;
 
-	policy_make(&with, config, endpoint, 1);
+	policy_make(&with, config, &one, 1);
 	if ((!with.ipv4 || policy->ipv4) && (!with.ipv6 || policy->ipv6))
 		return;
 	if (with.mark != config->fwmark)

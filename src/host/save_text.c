@@ -15,6 +15,7 @@
 #include "core/endpoint.h"
 #include "host/config_parse.h"
 #include "host/diff.h"
+#include "host/key_index.h"
 
 /* A peer as it runs. */
 struct running_peer {
@@ -32,6 +33,7 @@ struct running {
 	uint32_t listen_port, fwmark;
 	struct running_peer *peers;
 	size_t peer_count;
+	struct key_index index; /* of their public keys */
 	bool good;
 };
 
@@ -107,7 +109,11 @@ static int take_answer(struct running *running, char *answer)
 		*value++ = '\0';
 		error = take_line(running, line, value);
 	}
-	return error ? error : running->good ? 0 : -EINVAL;
+	if (!error && !running->good)
+		error = -EINVAL;
+	return error ? error
+		     : key_index_make(&running->index, running->peers, running->peer_count,
+			       sizeof(*running->peers), offsetof(struct running_peer, public_key));
 }
 
 static void running_free(struct running *running)
@@ -117,16 +123,15 @@ static void running_free(struct running *running)
 		key_wipe(running->peers[i].psk, KEY_LEN);
 	}
 	free(running->peers);
+	key_index_free(&running->index);
 	key_wipe(running, sizeof(*running));
 }
 
 static struct running_peer *find_running(struct running *running, const uint8_t key[KEY_LEN])
 {
-	for (size_t i = 0; i < running->peer_count; i++) {
-		if (key_equal(running->peers[i].public_key, key))
-			return &running->peers[i];
-	}
-	return NULL;
+	const ptrdiff_t at = key_index_find(&running->index, key);
+
+	return at == KEY_INDEX_NONE ? NULL : &running->peers[at];
 }
 
 /* ---- What has changed ---- */
@@ -163,31 +168,60 @@ static void interface_changes(
 	}
 }
 
-static bool has_prefix(const struct running_peer *peer, const struct config_prefix *prefix)
-{
-	char address[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 8];
-	const char *at;
-	int len;
+enum { PREFIX_TEXT_SIZE = INET6_ADDRSTRLEN + 8 };
 
-	inet_ntop(prefix->family, prefix->address, address, sizeof(address));
-	len = snprintf(text, sizeof(text), "%s/%u", address, prefix->length);
-	for (at = peer->allowed.bytes; at && *at; at += strcspn(at, ",")) {
-		at += strspn(at, ", ");
-		if (strcspn(at, ",") == (size_t)len && !strncmp(at, text, (size_t)len))
-			return true;
-	}
-	return false;
+static int by_text(const void *left, const void *right)
+{
+	return strcmp(left, right);
 }
 
+static char (*allowed_of_file(const struct config_peer *peer))[PREFIX_TEXT_SIZE]
+{
+	char(*texts)[PREFIX_TEXT_SIZE] = calloc(peer->allowed_ips.count + 1, sizeof(*texts));
+
+	for (size_t i = 0; texts && i < peer->allowed_ips.count; i++) {
+		const struct config_prefix *prefix = &peer->allowed_ips.items[i];
+		char address[INET6_ADDRSTRLEN];
+
+		inet_ntop(prefix->family, prefix->address, address, sizeof(address));
+		snprintf(texts[i], sizeof(texts[i]), "%s/%u", address, prefix->length);
+	}
+	return texts;
+}
+
+static char (*allowed_of_engine(const struct running_peer *running))[PREFIX_TEXT_SIZE]
+{
+	char(*texts)[PREFIX_TEXT_SIZE] = calloc(running->allowed_count + 1, sizeof(*texts));
+	const char *at = running->allowed.bytes;
+
+	for (size_t i = 0; texts && i < running->allowed_count; i++) {
+		const int len = (int)strcspn(at, ",");
+
+		snprintf(texts[i], sizeof(texts[i]), "%.*s", len, at);
+		at += len + (at[len] ? strlen(", ") : 0);
+	}
+	return texts;
+}
+
+/* In whatever order. Where memory lacks they count as different: then they are written anew. */
 static bool same_allowed(const struct config_peer *peer, const struct running_peer *running)
 {
-	if (peer->allowed_ips.count != running->allowed_count)
+	const size_t count = running->allowed_count;
+	char(*old)[PREFIX_TEXT_SIZE], (*new)[PREFIX_TEXT_SIZE];
+	bool same = false;
+
+	if (peer->allowed_ips.count != count)
 		return false;
-	for (size_t i = 0; i < peer->allowed_ips.count; i++) {
-		if (!has_prefix(running, &peer->allowed_ips.items[i]))
-			return false;
+	old = allowed_of_file(peer);
+	new = allowed_of_engine(running);
+	if (old && new) {
+		qsort(old, count, sizeof(*old), by_text);
+		qsort(new, count, sizeof(*new), by_text);
+		same = !memcmp(old, new, count * sizeof(*old));
 	}
-	return true;
+	free(old);
+	free(new);
+	return same;
 }
 
 /* A name stays: it is what the file's owner means. */

@@ -835,19 +835,34 @@ static unsigned check_peer(const struct tunnel *tunnel, const struct peer *peer)
 	return sessions;
 }
 
+/* Whether the peer can be found by its endpoint, if it has one. */
+static bool check_place(const struct tunnel *tunnel, const struct peer *peer)
+{
+	const struct table_link *link = table_find(&tunnel->endpoints, peer->by_endpoint.hash);
+
+	if (!endpoint_is_set(&peer->endpoint))
+		return false;
+	while (link && link != &peer->by_endpoint)
+		link = table_find_next(link);
+	assert_non_null(link);
+	return true;
+}
+
 void sim_check(const struct sim *sim)
 {
 	for (unsigned i = 0; i < sim->end_count; i++) {
 		const struct tunnel *tunnel = sim->ends[i]->tunnel;
-		unsigned sessions = 0, initiations = 0, peers = 0;
+		unsigned sessions = 0, initiations = 0, peers = 0, placed = 0;
 
 		for (const struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer) {
 			sessions += check_peer(tunnel, peer);
 			initiations += peer->initiation_linked;
+			placed += check_place(tunnel, peer);
 			peers++;
 		}
 		assert_int_equal(sessions, tunnel->sessions.count);
 		assert_int_equal(initiations, tunnel->initiations.count);
+		assert_int_equal(placed, tunnel->endpoints.count);
 		assert_int_equal(peers, tunnel->peers.count);
 		assert_int_equal(peers, tunnel->wakeups.count);
 		assert_null(tunnel->retired);

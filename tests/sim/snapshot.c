@@ -97,6 +97,7 @@ static void fill(struct snapshot *snapshot, const struct tunnel *tunnel)
 	add_table(snapshot, "the table of peers", &tunnel->peers);
 	add_table(snapshot, "the table of sessions", &tunnel->sessions);
 	add_table(snapshot, "the table of initiations", &tunnel->initiations);
+	add_table(snapshot, "the table of endpoints", &tunnel->endpoints);
 	add(snapshot, "the deadlines", tunnel->wakeups.heap,
 		tunnel->wakeups.count * sizeof(*tunnel->wakeups.heap), tunnel->wakeups.heap);
 	if (!snapshot->loaded)

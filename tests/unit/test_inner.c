@@ -263,6 +263,18 @@ struct udp_case {
 	bool expected;
 };
 
+static void check_destination(
+	const uint8_t *packet, const struct udp_case *c, const struct endpoint *to)
+{
+	uint8_t seen[18], expected[18];
+	const size_t len = endpoint_to_bytes(to, expected);
+
+	if (inner_udp_destination(packet, c->len, seen) != (c->expected ? len : 0))
+		fail_msg("%s: the destination's length", c->name);
+	if (c->expected)
+		assert_memory_equal(seen, expected, len);
+}
+
 /* To 192.0.2.1 or 2001:db8::1, port 51820. */
 static void test_udp_to(void **state)
 {
@@ -307,6 +319,7 @@ static void test_udp_to(void **state)
 			memcpy(packet + port, &to[0].v4.sin_port, 2);
 		if (inner_is_udp_to(packet, c->len, &to[c->v6]) != c->expected)
 			fail_msg("%s", c->name);
+		check_destination(packet, c, &to[c->v6]);
 		assert_false(inner_is_udp_to(packet, c->len, &to[!c->v6]));
 		if (c->len >= port + 2) {
 			packet[port] ^= 1;
