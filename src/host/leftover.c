@@ -144,6 +144,18 @@ static int put_back_dns(const char *name, void (*told)(const char *what, const c
 	return good ? 0 : -EIO;
 }
 
+/* Of a name that no tunnel has had, there is not even a lock. */
+static bool left_anything(const char *name)
+{
+	static const char *const files[] = { "lock", "state", "dns", "sock" };
+	char path[PLACE_PATH_SIZE];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		if (!place_path(path, name, files[i]) && !access(path, F_OK))
+			return true;
+	return false;
+}
+
 int leftover_down(
 	const char *name, bool keep_switch, void (*told)(const char *what, const char *value))
 {
@@ -153,6 +165,9 @@ int leftover_down(
 
 	if (!error)
 		error = place_path(socket_path, name, "sock");
+	/* Other users are told that they may not. */
+	if (!error && !geteuid() && !left_anything(name))
+		return 0;
 	if (!error)
 		error = lock_take(name, &lock);
 	if (!error)

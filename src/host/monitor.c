@@ -281,6 +281,16 @@ static int take_lock(struct monitor *monitor)
 	return error;
 }
 
+static void tell_of_nobody(const struct monitor *monitor)
+{
+	if (!monitor->config->user && strcmp(monitor->user, "culvert"))
+		log_line(LOG_NOTICE,
+			"this host has no user culvert: the engine runs as %s, as other programs "
+			"may (systemd-sysusers makes one where culvert was installed; User = names "
+			"another)",
+			monitor->user);
+}
+
 static int find_user(struct monitor *monitor)
 {
 	const char *wanted = monitor->config->user;
@@ -303,7 +313,8 @@ static int find_user(struct monitor *monitor)
 			"engine must not reach it: name another one",
 			monitor->user);
 		error = -EPERM;
-	}
+	} else
+		tell_of_nobody(monitor);
 	return error;
 }
 

@@ -89,6 +89,17 @@ grep -qF "${outside4[b]}" "$tmp/status" || fail "culvert status does not say whe
 expect_equal "mode of the control socket" 0 $((0$(stat -c %a "$run_dir/$(dev a).sock") & 077))
 stop_both
 
+step "where there is no user culvert, the log says what the engine runs as"
+! grep 'no user culvert' "$tmp/culvert-a.log" || fail "said of a file that names a user"
+grep -v '^culvert:' /etc/passwd >"$tmp/passwd"
+sed '/^User = /d' "$(conf a)" >"$tmp/nobody.conf"
+install -m 600 "$tmp/nobody.conf" "$(conf a)"
+# shellcheck disable=SC2016 # the inner shell expands it
+background_in a culvert-a /bin/sh -c 'mount --bind "$1" /etc/passwd && shift && exec "$@"' sh \
+	"$tmp/passwd" "$build/culvert" run "$(conf a)"
+wait_for 10 "what the log says" grep -q 'no user culvert: the engine runs as nobody' "$tmp/culvert-a.log"
+stop_culvert a
+
 step "a file that others can read is refused, with what to do"
 chmod 644 "$(conf a)"
 refuses 'chmod' ns a timeout 10 "$build/culvert" run "$(conf a)"

@@ -184,6 +184,8 @@ expect_closed "after kill -9"
 expect_match "what was undone" "rule ipv6 31821" "$(down)"
 expect_host_state a "$before" "after culvert down"
 expect_match "a second time" "nothing to put back" "$(down)"
+expect_match "of a name that no tunnel has" "nothing to put back" "$(ns a "$build/culvert" down "$prefix-typo")"
+[ ! -e "/run/culvert/$prefix-typo.lock" ] || fail "culvert down makes a lock for a name that no tunnel has"
 
 step "IPv4 alone is tunnelled: IPv6 is closed"
 write_a "0.0.0.0/0"

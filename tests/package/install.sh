@@ -23,6 +23,7 @@ grep -q '^culvert-device ' <<<"$("$tmp/all/usr/sbin/culvert-device" --version)" 
 
 make_alone uninstall DESTDIR="$tmp/all" "${places[@]}" >"$tmp/log" 2>&1 || fail "make uninstall: $(tail "$tmp/log")"
 expect_equal "what make uninstall leaves" "" "$(installed "$tmp/all")"
+expect_equal "folders of ours that it leaves" "" "$(find "$tmp/all" -path '*culvert*')"
 
 # Distributions have other places.
 make_alone install-data DESTDIR="$tmp/other" "${places[@]}" zshcompdir=/z bashcompdir=/b fishcompdir=/f \

@@ -26,6 +26,8 @@ for family in fedora:39:systemd-post:add-post suse_version:1600:add-post:systemd
 	IFS=: read -r distribution version own foreign <<<"$family"
 	expanded "$distribution" "$version" >"$tmp/$distribution" || fail "rpmspec for $distribution: $(cat "$tmp/$distribution")"
 	grep -q "^$own culvert.target" "$tmp/$distribution" || wrong "$distribution: no scriptlet $own"
+	grep -q 'culvert down ' <<<"$(sed -n '/^%preun/,/^%postun/p' "$tmp/$distribution")" ||
+		wrong "$distribution: tunnels are not ended before the program is removed"
 	! grep -q "^$foreign" "$tmp/$distribution" || wrong "$distribution: the scriptlet $foreign is not its own"
 	! grep -n '^ *%[a-z_]*\(post\|pre\|sysusers\|tmpfiles\)_[a-z_]*' "$tmp/$distribution" ||
 		wrong "$distribution: a macro that is not known"

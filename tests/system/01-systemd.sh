@@ -222,6 +222,12 @@ stop_background inside
 start_inside
 dns_through_tunnel
 
+step "culvert.target: starting it starts those that are enabled, stopping it stops all"
+must on a systemctl stop culvert.target
+wait_for 20 "the tunnel ends" unit_is a "$service" ActiveState inactive
+must on a systemctl start culvert.target
+wait_for 20 "the tunnel is back" active a
+
 step "the kill switch: closed at boot before the network, and with nobody there to open it"
 power_off a
 must in_tree a systemctl disable "$service"
@@ -265,4 +271,31 @@ no_leak "while the tunnel ran"
 step "stopping opens it: what was looked for is seen"
 must on a systemctl stop "$service"
 wait_for 10 "a packet past the tunnel" leaked
+
+# Closed: there is no way to what belongs into the tunnel.
+is_closed() { ! on a ip route get "$elsewhere" >/dev/null 2>&1; }
+remove_package() { # remove|purge
+	must on a env DEBIAN_FRONTEND=noninteractive apt-get "$1" -y culvert
+	! on a pgrep -x culvert || fail "a process of the tunnel is left"
+	expect_machine_state a "$state_a" "after apt-get $1"
+}
+
+step "the package is removed: a switch that nobody holds is opened"
+must on a systemctl enable "$service"
+must on a systemctl stop culvert-block@site.service
+state_a=$(machine_state a)
+must on a culvert block site
+is_closed || fail "culvert block does not close it"
+remove_package remove
+
+step "installed again: systemd knows the units, and what was enabled is"
+must on a dpkg --install /var/cache/culvert.deb
+must on a systemctl restart culvert-block@site.service
+is_closed || fail "culvert-block@ does not close it"
+must on a systemctl start "$service"
+expect_equal "a's service" enabled "$(on a systemctl is-enabled "$service")"
+
+step "the package is purged: what runs is ended, and nothing is enabled"
+remove_package purge
+expect_equal "what is left in systemd's folder" "" "$(on a find /etc/systemd/system -name 'culvert*')"
 pass
