@@ -327,8 +327,11 @@ static int prepare(struct monitor *monitor)
 		error = find_user(monitor);
 	if (!error)
 		error = take_lock(monitor);
-	if (!error)
+	if (!error) {
 		error = take_signals(monitor);
+		if (error)
+			monitor_error(monitor, "cannot take signals: %s", strerror(-error));
+	}
 	if (!error) {
 		error = netlink_open(&monitor->netlink);
 		if (error)
