@@ -223,9 +223,13 @@ static int put_back_sysctl(void *context, const char *what, const char *value)
 {
 	const struct monitor *monitor = context;
 
-	if (!strcmp(what, SYSCTL_WHAT))
-		sysctl_put_back(monitor->routing.state_path, value);
-	return 0;
+	const int error =
+		strcmp(what, SYSCTL_WHAT) ? 0 : sysctl_put_back(monitor->routing.state_path, value);
+
+	if (error)
+		log_line(
+			LOG_WARNING, "cannot put back the setting %s: %s", value, strerror(-error));
+	return 0; /* with the others */
 }
 
 void routing_down_rules(struct monitor *monitor)
