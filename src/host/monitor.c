@@ -405,8 +405,10 @@ int monitor_run(struct config *config, bool no_hooks)
 	struct monitor *monitor = calloc(1, sizeof(*monitor));
 	int error = -ENOMEM;
 
-	if (!monitor)
+	if (!monitor) {
+		log_line(LOG_ERR, "%s", strerror(-error));
 		goto out;
+	}
 	monitor->config = config;
 	monitor->no_hooks = no_hooks;
 	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;

@@ -2,14 +2,23 @@
 # SPDX-License-Identifier: ISC
 # Every system call of the monitor and of the engine fails once, by itself, while a tunnel with everything on starts, is used,
 # reloaded and stopped: it goes on or ends with a clear message, never hangs, never crashes, and the host is as it was.
-# fail-calls.sh does it. Without an argument a fixed choice that takes a minute; `all`: each of them.
+# fail-calls.sh does it. calls: a fixed choice that takes a minute; all: each of them; resources: memory is refused once, at
+# any time, and only so many descriptors are allowed.
+# runs: calls resources
 . "$(dirname "$0")/lib.sh"
 need_culvert
 command -v strace >/dev/null || skip "strace is not installed"
 strace -qq -o /dev/null -e trace=none -e inject=getpid:error=EPERM true 2>/dev/null || skip "processes cannot be traced here"
 
-most=4
-[ "${1:-}" != all ] || most=0
+case ${1:-calls} in
+calls) most=4 ;;
+all) most=0 ;;
+resources)
+	need_tool allocs.so
+	! ldd "$build/culvert" | grep -q libasan || skip "a sanitizer has the allocations for itself"
+	most=$tools/allocs.so
+	;;
+esac
 workers=3
 hook=$(command -v true)
 
@@ -75,6 +84,7 @@ for ((worker = 0; worker < workers; worker++)); do
 	unset "pid_of[p$worker]"
 	step "$(tail -n 1 "$tmp/p$worker.log")"
 	[ "$status" = 0 ] || fail "a system call that fails once is one too many"
+	[ "${1:-}" != resources ] || continue
 	read -r points tried injected refused _ < <(sed -n 's/[a-z]*=//g; $p' "$tmp/p$worker.log")
 	expect_at_least "system calls that can fail" 100 "$points"
 	expect_at_least "calls that did" $((tried * 8 / 10)) "$injected"

@@ -63,6 +63,7 @@ step "the link down"
 must ip -n "$prefix-a" link set wan down
 while_refused "the link is down"
 must ip -n "$prefix-a" link set wan up
+address a wan 2001:db8::1/64 # which goes with the link
 goes_on "when it is up again"
 
 step "a way that became narrow"

@@ -3,16 +3,19 @@
 # For 73-each-call-fails.sh, which runs this in a network and mount namespace with an /etc and a /run of its own: a tunnel is
 # started, used, reloaded and stopped while one of its system calls fails, then while another one does ...
 #
-# usage: fail-calls.sh CULVERT NAME DIRECTORY ADDRESS FIRST STEP [MOST]
+# usage: fail-calls.sh CULVERT NAME DIRECTORY ADDRESS FIRST STEP MOST
+#        fail-calls.sh CULVERT NAME DIRECTORY ADDRESS FIRST STEP ALLOCS.SO
 #
 # Calls are told apart by process (the monitor's and the engine's), name and number. Those at FIRST, FIRST + STEP ... are
-# looked at, of each name MOST at the most (all by default), evenly spread; each with the next error of those that it may give. The
+# looked at, of each name MOST at the most (0: all), evenly spread; each with the next error of those that it may give. The
 # tunnel is to carry pings to ADDRESS, before and after the reload, and to end at once by SIGTERM; or to end by itself with
 # status 1 and a line that says why. All must be as it was; or, if an undo was refused, be so after 'culvert down'. Says what
 # was not; exits 0 if there was nothing.
+#
+# With ALLOCS.SO, to be preloaded, it is an allocation of memory that fails, or there are only so many descriptors.
 set -u -o pipefail
 
-culvert=$1 name=$2 directory=$3 address=$4 first=$5 step=$6 most=${7:-0}
+culvert=$1 name=$2 directory=$3 address=$4 first=$5 step=$6 most=$7
 file=/etc/culvert/$name.conf
 patience=20 # seconds; an answer that is lost comes again after 5
 points=() failures=0 tried=0 injected=0 refused=0 undone=0
@@ -73,8 +76,9 @@ pings() { # WHEN: while the tunnel is there
 	done
 }
 
-monitor_of() { # STRACE
+monitor_of() { # STRACE, or the monitor itself
 	local list=()
+	[ -n "$traced" ] || { printf '%s' "$1"; return; }
 	read -r -a list 2>/dev/null <"/proc/$1/task/$1/children"
 	printf '%s' "${list[0]:-}"
 }
@@ -144,6 +148,9 @@ compare() {
 
 judge() { # STATUS
 	local left
+	# The loader's word for libraries that it cannot open; an assertion of the C library's own, when it has no memory.
+	[ "$1" = 127 ] && [[ ${text[*]} == *'loading shared libraries'* ]] && return
+	[[ ${text[*]} == *'culvert: nss_database.c:'*Assertion* ]] && return
 	[ "$1" -lt 126 ] || complain "it ended with status $1" "${text[@]}"
 	[[ ${text[*]} != *'killed by signal'* && ${text[*]} != *Sanitizer* && ${text[*]} != *'runtime error'* ]] ||
 		complain "it crashed" "${text[@]}"
@@ -160,8 +167,8 @@ judge() { # STATUS
 	[ -z "$left" ] || { complain "somebody is left: $left"; end_all; }
 }
 
-run_traced() { # STRACE-OPTIONS
-	PATH=$directory/bin /usr/bin/strace -qq -s 80 "$@" "$culvert" run "$name" >"$directory/lines" 2>&1 &
+run_by() { # COMMAND...: which runs what is behind it
+	PATH=$directory/bin "$@" "$culvert" run "$name" >"$directory/lines" 2>&1 &
 	strace=$!
 	exec 4<"$directory/lines"
 	follow
@@ -169,6 +176,11 @@ run_traced() { # STRACE-OPTIONS
 	wait "$strace"
 	judge $?
 	compare
+}
+
+run_traced() { # STRACE-OPTIONS
+	traced=yes
+	run_by /usr/bin/strace -qq -s 80 "$@"
 }
 
 # Once without a failure, for what there is, from the moment on that the file is read: earlier it is not about us.
@@ -225,18 +237,53 @@ fail_once() { # PROCESS CALL NUMBER TURN
 	! grep -q INJECTED "$directory/calls" || injected=$((injected + 1))
 }
 
+# The monitor counts its allocations, and a child goes on from there. So the engine's are beyond.
+fail_allocations() { # ALLOCS.SO
+	local all
+	process=memory call=allocation error=ENOMEM
+	rm -f "$directory/count"
+	run_by /usr/bin/env "LD_PRELOAD=$1" "ALLOCS_COUNT=$directory/count"
+	all=$(sort -n -k 2 "$directory/count" | sed -n '$s/.* //p')
+	for ((number = first + 1; number <= all + 100; number += step)); do
+		points+=("$number")
+		tried=$((tried + 1))
+		run_by /usr/bin/env "LD_PRELOAD=$1" "ALLOCS_FAIL=$number"
+		injected=$((injected + 1))
+	done
+}
+
+limit_descriptors() {
+	process=monitor call=descriptor error=EMFILE
+	for ((number = 3 + first; number < 40; number += step)); do
+		tried=$((tried + 1))
+		run_by /usr/bin/prlimit --nofile="$number"
+		injected=$((injected + 1))
+	done
+}
+
+fail_calls() {
+	local i
+	declare -A turn=()
+	look
+	for ((i = first; i < ${#points[@]}; i += step)); do
+		read -r process call number <<<"${points[i]}"
+		fail_once "$process" "$call" "$number" "${turn[$call]:-$first}"
+		turn[$call]=$((${turn[$call]:-$first} + 1))
+	done
+}
+
+traced=
 exec 2>"$directory/notices" # of what is killed
 cp -p "$file" "$directory/first.conf"
 rm -f "$directory/lines"
 mkfifo "$directory/lines"
 before=$(state)
-look
-declare -A turn=()
-for ((i = first; i < ${#points[@]}; i += step)); do
-	read -r process call number <<<"${points[i]}"
-	fail_once "$process" "$call" "$number" "${turn[$call]:-$first}"
-	turn[$call]=$((${turn[$call]:-$first} + 1))
-done
+if [[ $most == *.so ]]; then
+	limit_descriptors
+	fail_allocations "$most"
+else
+	fail_calls
+fi
 printf 'points=%s tried=%s injected=%s refused=%s undone=%s failures=%s\n' "${#points[@]}" "$tried" "$injected" "$refused" \
 	"$undone" "$failures"
 [ "$failures" = 0 ]
