@@ -8,7 +8,7 @@ need_tool flood
 
 one=192.0.2.3 many=192.0.2.64+63 rate=20000
 # A rate for which the processor is enough, if other processes leave it to us; otherwise the round says nothing.
-traffic=50M least=80 rounds=5 waited_most=15
+traffic=50M least=80 rounds=3 waited_most=15
 hostile=0
 
 # keeps_traffic SOURCES IPERF-OPTION...
@@ -29,7 +29,7 @@ keeps_traffic() {
 
 set_up_floods
 flood_round "$one" "$rate" 1 # all buffers have been in use once
-before=$(resources)
+at_first=$(resources)
 handshake=$(handshake_time a b)
 
 step "floods of all kinds, beside traffic"
@@ -38,15 +38,14 @@ keeps_traffic "$many"
 expect_at_least "hostile packets" 50000 "$hostile"
 expect_equal "the handshake of a and b" "$handshake" "$(handshake_time a b)"
 endpoint_is a b "$(endpoint_of b 4)" || fail "a's peer is at $(shown a endpoints b)"
-before_joining=$(resources)
-expect_flat "$before" "$before_joining"
+expect_flat "$at_first" "$(resources)"
 
 step "new peers"
 sent=$hostile
 join_beside_flood "$one" "$rate"
 join_beside_flood "$many" "$rate"
 join_shared_beside_flood "$many" "$rate"
-step "$sent hostile packets in all; memory and descriptors: $before, then $(resources)"
-expect_flat "$before" "$(resources)"
+step "$sent hostile packets in all; memory and descriptors: $at_first, then $(resources)"
+expect_flat "$at_first" "$(resources)"
 pings_both a b
 pass

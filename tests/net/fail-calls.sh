@@ -18,6 +18,7 @@ set -u -o pipefail
 culvert=$1 name=$2 directory=$3 address=$4 first=$5 step=$6 most=$7
 file=/etc/culvert/$name.conf
 patience=20 # seconds; an answer that is lost comes again after 5
+readonly EACH=45 SOME=60
 points=() failures=0 tried=0 injected=0 refused=0 undone=0
 process=none call=none number=0 error=none
 
@@ -237,14 +238,15 @@ fail_once() { # PROCESS CALL NUMBER TURN
 	! grep -q INJECTED "$directory/calls" || injected=$((injected + 1))
 }
 
-# The monitor counts its allocations, and a child goes on from there. So the engine's are beyond.
+# The monitor counts its allocations, and a child goes on from there. So the engine's are beyond. Each of those in which the
+# file is read, and so many of the others.
 fail_allocations() { # ALLOCS.SO
 	local all
 	process=memory call=allocation error=ENOMEM
 	rm -f "$directory/count"
 	run_by /usr/bin/env "LD_PRELOAD=$1" "ALLOCS_COUNT=$directory/count"
 	all=$(sort -n -k 2 "$directory/count" | sed -n '$s/.* //p')
-	for ((number = first + 1; number <= all + 100; number += step)); do
+	for ((number = first + 1; number <= all + 100; number += number < EACH ? step : step * (1 + all / SOME))); do
 		points+=("$number")
 		tried=$((tried + 1))
 		run_by /usr/bin/env "LD_PRELOAD=$1" "ALLOCS_FAIL=$number"
