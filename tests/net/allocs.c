@@ -2,10 +2,12 @@
 /*
  * To be preloaded: the allocation whose number ALLOCS_FAIL says is refused, once. Each process
  * counts its own from 1; one that a fork has made goes on counting. With ALLOCS_COUNT, the name of
- * a file, each says there at its end how many there were: "PID COUNT".
+ * a file, each says there at its end how many there were: "PID COUNT". Those in getpwnam are left
+ * out.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 
 static unsigned long number, refused;
+static bool in_lookup;
 
 static void __attribute__((constructor)) begin(void)
 {
@@ -38,10 +41,23 @@ static void __attribute__((destructor)) end(void)
 
 static bool is_refused(void)
 {
-	if (++number != refused)
+	if (in_lookup || ++number != refused)
 		return false;
 	errno = ENOMEM;
 	return true;
+}
+
+/* glibc's look-ups crash without memory, by themselves. */
+struct passwd *getpwnam(const char *name)
+{
+	struct passwd *(*real)(const char *) =
+		(struct passwd * (*)(const char *)) dlsym(RTLD_NEXT, "getpwnam");
+	struct passwd *found;
+
+	in_lookup = true;
+	found = real(name);
+	in_lookup = false;
+	return found;
 }
 
 void *malloc(size_t size)

@@ -149,9 +149,8 @@ compare() {
 
 judge() { # STATUS
 	local left
-	# The loader's word for libraries that it cannot open; an assertion of the C library's own, when it has no memory.
+	# The loader's word for libraries that it cannot open.
 	[ "$1" = 127 ] && [[ ${text[*]} == *'loading shared libraries'* ]] && return
-	[[ ${text[*]} == *'culvert: nss_database.c:'*Assertion* ]] && return
 	[ "$1" -lt 126 ] || complain "it ended with status $1" "${text[@]}"
 	[[ ${text[*]} != *'killed by signal'* && ${text[*]} != *Sanitizer* && ${text[*]} != *'runtime error'* ]] ||
 		complain "it crashed" "${text[@]}"
