@@ -235,10 +235,14 @@ static int put_back_sysctl(void *context, const char *what, const char *value)
 void routing_down_rules(struct monitor *monitor)
 {
 	struct routing *routing = &monitor->routing;
+	int error;
 
 	routing->rules_wanted = monitor->config->kill_switch;
 	apply_now(monitor);
-	undo_walk(routing->state_path, put_back_sysctl, monitor);
+	error = undo_walk(routing->state_path, put_back_sysctl, monitor);
+	if (error)
+		log_line(LOG_WARNING, "cannot read %s, and so put nothing of it back: %s",
+			routing->state_path, strerror(-error));
 }
 
 /* ---- an endpoint that turns out to lie inside AllowedIPs ---- */
