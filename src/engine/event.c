@@ -168,6 +168,12 @@ static void connection_free(struct connection *connection)
 	free(connection);
 }
 
+/* Worth another try: the kernel has no memory for the moment, say. */
+static bool is_passing(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+}
+
 /* Nobody is left to answer. */
 static void connection_lost(struct connection *connection)
 {
@@ -189,8 +195,7 @@ static void connection_flush(struct connection *connection)
 {
 	size_t left = evbuffer_get_length(connection->output);
 
-	if (left && evbuffer_write(connection->output, connection->fd) < 0 && errno != EAGAIN &&
-		errno != EINTR) {
+	if (left && evbuffer_write(connection->output, connection->fd) < 0 && !is_passing(errno)) {
 		connection_lost(connection);
 		return;
 	}
@@ -234,7 +239,7 @@ static void on_connection_readable(int fd, short what, void *context)
 	const ssize_t len = read(fd, bytes, sizeof(bytes));
 
 	(void)what;
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	if (len < 0 && is_passing(errno))
 		return;
 	engine_begin_turn(loop->engine);
 	if (len < 0) {

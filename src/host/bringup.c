@@ -45,7 +45,17 @@ static int note_socket(struct monitor *monitor, const char *path)
 
 static void forget_socket(struct monitor *monitor, const char *path)
 {
-	undo_remove(monitor->routing.state_path, LEFTOVER_SOCKET, path);
+	const int error = undo_remove(monitor->routing.state_path, LEFTOVER_SOCKET, path);
+
+	if (error)
+		log_line(LOG_WARNING, "%s still tells of %s, which has gone: %s",
+			monitor->routing.state_path, path, strerror(-error));
+}
+
+static void unlink_socket(const char *path)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "cannot remove %s: %s", path, strerror(errno));
 }
 
 static int wg_socket_path(const struct monitor *monitor, char path[PLACE_PATH_SIZE])
@@ -124,7 +134,7 @@ static void down_sockets(struct monitor *monitor)
 		close(monitor->wg_listener);
 	monitor->wg_listener = -1;
 	if (monitor->wg_listener_made && !error)
-		unlink(path);
+		unlink_socket(path);
 	if (!error)
 		forget_socket(monitor, path);
 	control_close(monitor);

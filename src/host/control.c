@@ -70,8 +70,8 @@ void control_close(struct monitor *monitor)
 		return;
 	close(monitor->listener);
 	monitor->listener = -1;
-	if (!control_address(monitor, &address))
-		unlink(address.sun_path);
+	if (!control_address(monitor, &address) && unlink(address.sun_path) < 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "cannot remove %s: %s", address.sun_path, strerror(errno));
 }
 
 void control_client_drop(struct monitor_client *client)

@@ -127,6 +127,12 @@ void engine_on_exit(struct monitor *monitor, int wait_status)
 	close_end(&monitor->engine_control);
 }
 
+/* Worth another try: the kernel has no memory for the moment, say. */
+static bool is_passing(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+}
+
 void engine_on_writable(struct monitor *monitor)
 {
 	struct text *out = &monitor->engine_out;
@@ -135,7 +141,7 @@ void engine_on_writable(struct monitor *monitor)
 
 	if (sent > 0)
 		text_drop(out, (size_t)sent);
-	else if (sent < 0 && errno != EAGAIN && errno != EINTR)
+	else if (sent < 0 && !is_passing(errno))
 		close_end(&monitor->engine_control);
 }
 
@@ -172,7 +178,7 @@ void engine_on_readable(struct monitor *monitor)
 	if (monitor->engine_control < 0)
 		return;
 	len = recv(monitor->engine_control, bytes, sizeof(bytes), 0);
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	if (len < 0 && is_passing(errno))
 		return;
 	if (len <= 0) {
 		close_end(&monitor->engine_control);

@@ -136,8 +136,10 @@ void metrics_close(struct metrics *metrics, const char *where)
 
 	close_end(&metrics->listener);
 	close_end(&metrics->engine_end);
-	if (listened && where && metrics_socket(where))
-		unlink(metrics_socket(where));
+	if (listened && where && metrics_socket(where) && unlink(metrics_socket(where)) < 0 &&
+		errno != ENOENT)
+		log_line(LOG_WARNING, "cannot remove %s: %s", metrics_socket(where),
+			strerror(errno));
 	if (metrics->facts)
 		munmap(metrics->facts, sizeof(*metrics->facts));
 	metrics->facts = NULL;

@@ -338,8 +338,11 @@ static int prepare(struct monitor *monitor)
 		error = find_user(monitor);
 	if (!error)
 		error = take_lock(monitor);
-	if (!error)
+	if (!error) {
 		error = take_signals(monitor);
+		if (error)
+			monitor_error(monitor, "cannot take signals: %s", strerror(-error));
+	}
 	if (!error) {
 		error = netlink_open(&monitor->netlink);
 		if (error)
@@ -413,8 +416,10 @@ int monitor_run(struct config *config, bool no_hooks)
 	struct monitor *monitor = calloc(1, sizeof(*monitor));
 	int error = -ENOMEM;
 
-	if (!monitor)
+	if (!monitor) {
+		log_line(LOG_ERR, "%s", strerror(-error));
 		goto out;
+	}
 	monitor->config = config;
 	monitor->no_hooks = no_hooks;
 	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;

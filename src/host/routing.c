@@ -223,18 +223,26 @@ static int put_back_sysctl(void *context, const char *what, const char *value)
 {
 	const struct monitor *monitor = context;
 
-	if (!strcmp(what, SYSCTL_WHAT))
-		sysctl_put_back(monitor->routing.state_path, value);
-	return 0;
+	const int error =
+		strcmp(what, SYSCTL_WHAT) ? 0 : sysctl_put_back(monitor->routing.state_path, value);
+
+	if (error)
+		log_line(
+			LOG_WARNING, "cannot put back the setting %s: %s", value, strerror(-error));
+	return 0; /* with the others */
 }
 
 void routing_down_rules(struct monitor *monitor)
 {
 	struct routing *routing = &monitor->routing;
+	int error;
 
 	routing->rules_wanted = monitor->config->kill_switch;
 	apply_now(monitor);
-	undo_walk(routing->state_path, put_back_sysctl, monitor);
+	error = undo_walk(routing->state_path, put_back_sysctl, monitor);
+	if (error)
+		log_line(LOG_WARNING, "cannot read %s, and so put nothing of it back: %s",
+			routing->state_path, strerror(-error));
 }
 
 /* ---- an endpoint that turns out to lie inside AllowedIPs ---- */

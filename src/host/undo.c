@@ -65,8 +65,10 @@ int undo_read(const char *path, struct undo_lines *lines)
 		line[strcspn(line, "\n")] = '\0';
 		error = *line ? undo_append(lines, line) : 0;
 	}
-	if (!error && ferror(file))
-		error = -EIO;
+	/* For want of memory a line is not read and the file has no error: what would be taken for
+	 * its end is lost for good when it is written again. */
+	if (!error && !feof(file))
+		error = ferror(file) ? -EIO : -ENOMEM;
 	free(line);
 	fclose(file);
 	if (error)

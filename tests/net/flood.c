@@ -9,6 +9,7 @@
  *   data         data messages of all lengths with the session INDEX (8 hexadecimal digits, in the
  *                order of the wire), a counter as a session has it, and junk
  *   junk         random bytes, of all lengths; some with a type that there is
+ *   all          these, and responses and cookie replies to INDEX, by turns
  */
 #include <blake2.h>
 #include <errno.h>
@@ -27,6 +28,8 @@ enum {
 	KEY_LEN = 32,
 	MESSAGE_LEN = 148,
 	MAC1_AT = 116,
+	RESPONSE_LEN = 92,
+	RESPONSE_MAC1_AT = 60,
 	COOKIE_LEN = 64,
 	DATA_OVERHEAD = 32,
 	LENGTH_MAX = 1472,
@@ -41,6 +44,7 @@ struct flood {
 	uint8_t mac1_key[KEY_LEN];
 	uint8_t index[4];
 	uint64_t state;
+	unsigned turn; /* of all kinds */
 	unsigned long sent, cookies, other;
 };
 
@@ -137,6 +141,40 @@ static size_t make_junk(struct flood *flood, uint8_t message[LENGTH_MAX])
 		memset(message + 1, 0, 3);
 	}
 	return len;
+}
+
+/* Who answers takes an index to be the initiation's. */
+static size_t make_response(struct flood *flood, uint8_t message[LENGTH_MAX])
+{
+	memset(message, 0, RESPONSE_LEN);
+	message[0] = 2;
+	fill_junk(flood, message + 4, RESPONSE_MAC1_AT - 4);
+	memcpy(message + 8, flood->index, sizeof(flood->index));
+	blake2s(message + RESPONSE_MAC1_AT, message, flood->mac1_key, 16, RESPONSE_MAC1_AT,
+		KEY_LEN);
+	return RESPONSE_LEN;
+}
+
+static size_t make_cookie(struct flood *flood, uint8_t message[LENGTH_MAX])
+{
+	memset(message, 0, 4);
+	message[0] = 3;
+	memcpy(message + 4, flood->index, sizeof(flood->index));
+	fill_junk(flood, message + 8, COOKIE_LEN - 8);
+	return COOKIE_LEN;
+}
+
+static size_t make_any(struct flood *flood, uint8_t message[LENGTH_MAX])
+{
+	static size_t (*const makers[])(struct flood *, uint8_t[LENGTH_MAX]) = {
+		make_initiation,
+		make_response,
+		make_cookie,
+		make_data,
+		make_junk,
+	};
+
+	return makers[flood->turn++ % (sizeof(makers) / sizeof(*makers))](flood, message);
 }
 
 static void send_burst(struct flood *flood)
@@ -239,6 +277,8 @@ static int choose_kind(struct flood *flood, const char *kind, const char *index)
 		flood->make = make_junk;
 	else if (!strcmp(kind, "data") && index && strlen(index) == 8)
 		flood->make = make_data;
+	else if (!strcmp(kind, "all") && index && strlen(index) == 8)
+		flood->make = make_any;
 	else
 		return -1;
 	for (size_t i = 0; index && i < sizeof(flood->index); i++)
@@ -256,7 +296,7 @@ int main(int argc, char **argv)
 		choose_kind(
 			&flood, argc > 7 ? argv[7] : "initiations", argc > 8 ? argv[8] : NULL)) {
 		fprintf(stderr, "usage: flood PUBLICKEY SOURCE[+MORE] ADDRESS PORT RATE SECONDS\n"
-				"             [initiations | data INDEX | junk]\n");
+				"             [initiations | data INDEX | junk | all INDEX]\n");
 		return 2;
 	}
 	signal(SIGTERM, ask_stop);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <cmocka.h>
 
 #include <errno.h>
@@ -69,6 +70,50 @@ static void test_lines(void **state)
 	assert_file("dns two words\n");
 	assert_int_equal(undo_remove(path, "dns", "two words"), 0);
 	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* A line that there is no memory for: glibc says so by -1 alone, as at the end of the file. It goes
+ * by another name where it is inlined. */
+static unsigned lines_until_failure;
+
+ssize_t __real_getline(char **line, size_t *size, FILE *file);
+ssize_t __wrap_getline(char **line, size_t *size, FILE *file);
+ssize_t __real___getdelim(char **line, size_t *size, int end, FILE *file);
+ssize_t __wrap___getdelim(char **line, size_t *size, int end, FILE *file);
+
+static bool no_memory(void)
+{
+	if (!lines_until_failure || --lines_until_failure)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+ssize_t __wrap_getline(char **line, size_t *size, FILE *file)
+{
+	return no_memory() ? -1 : __real_getline(line, size, file);
+}
+
+ssize_t __wrap___getdelim(char **line, size_t *size, int end, FILE *file)
+{
+	return no_memory() ? -1 : __real___getdelim(line, size, end, file);
+}
+
+/* What could not be read is not written again without the rest. */
+static void test_no_memory(void **state)
+{
+	(void)state;
+	assert_int_equal(undo_add(path, "rule", "one"), 0);
+	assert_int_equal(undo_add(path, "rule", "two"), 0);
+	for (unsigned line = 1; line <= 2; line++) {
+		lines_until_failure = line;
+		assert_int_equal(undo_remove(path, "rule", "one"), -ENOMEM);
+		lines_until_failure = line;
+		assert_int_equal(undo_add(path, "rule", "three"), -ENOMEM);
+		assert_file("rule one\nrule two\n");
+	}
+	assert_int_equal(lines_until_failure, 0);
+	unlink(path);
 }
 
 static void test_what_cannot_be_a_line(void **state)
@@ -291,6 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_what_cannot_be_a_line),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_no_plain_file),
