@@ -269,7 +269,7 @@ static bool is_ours(const struct tunnel *tunnel, const struct noise_fields *payl
 	struct fields fields;
 
 	return tunnel->local.shared && !fields_read(&fields, payload) && fields.has_instance &&
-	       !memcmp(fields.instance, tunnel->instance, sizeof(fields.instance));
+	       !sodium_memcmp(fields.instance, tunnel->instance, sizeof(fields.instance));
 }
 
 /* Who an initiation is from, authenticated; or NULL with the reason told. */
