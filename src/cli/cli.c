@@ -33,7 +33,7 @@ static int wrong_option(char **argv, const struct option *options)
 
 	if (optopt)
 		return cli_usage_error(argv[0], "wrong option -%c", optopt);
-	for (size_t i = 0; options[i].name && i < 15; i++)
+	for (size_t i = 0; i < 15 && options[i].name; i++)
 		candidates[i] = options[i].name;
 	meant = suggest_nearest(word + strspn(word, "-"), candidates);
 	if (meant)

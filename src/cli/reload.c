@@ -34,10 +34,9 @@ static bool show_answer(char *answer)
 	char *line;
 
 	while ((line = strsep(&answer, "\n"))) {
-		if (!strncmp(line, "problem=", 8))
-			fprintf(stderr, "%s\n", cli_harmless(line + 8));
-		else if (!strncmp(line, "warning=", 8))
-			fprintf(stderr, "%s\n", cli_harmless(line + 8));
+		if (!strncmp(line, "problem=", 8) || !strncmp(line, "warning=", 8))
+			fprintf(stderr, "%s
+", cli_harmless(line + 8));
 		else if (!strcmp(line, "result=ok"))
 			good = true;
 	}

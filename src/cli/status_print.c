@@ -167,8 +167,8 @@ static void print_rows(FILE *to, struct text *cells, size_t rows)
 		bool last = column == COLUMNS - 1;
 		int padding = last ? 0 : widths[column] - width(&cells[i]);
 
-		fprintf(to, "%s%s%*s%s", column ? "  " : "  ", cells[i].len ? cells[i].bytes : "",
-			padding, "", last ? "\n" : "");
+		fprintf(to, "  %s%*s%s", cells[i].len ? cells[i].bytes : "", padding, "",
+			last ? "\n" : "");
 	}
 }
 

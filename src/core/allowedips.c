@@ -279,7 +279,7 @@ int allowedips_insert(struct allowedips *trie, int family, const uint8_t *addres
 }
 
 int allowedips_remove(struct allowedips *trie, int family, const uint8_t *address, unsigned length,
-	struct allowedips_owner *owner)
+	const struct allowedips_owner *owner)
 {
 	struct allowedips_node *node, **slot;
 	struct bits bits;

@@ -27,7 +27,7 @@ int allowedips_insert(struct allowedips *trie, int family, const uint8_t *addres
 
 /* Removes exactly this prefix if this owner has it. 0, or -ENOENT, -EINVAL. */
 int allowedips_remove(struct allowedips *trie, int family, const uint8_t *address, unsigned length,
-	struct allowedips_owner *owner);
+	const struct allowedips_owner *owner);
 
 void allowedips_remove_owner(struct allowedips *trie, struct allowedips_owner *owner);
 

@@ -113,6 +113,8 @@ static int finish_checksum(const struct virtio_net_hdr *header, uint8_t *packet,
 	if (field + sizeof(check) > len)
 		return -EINVAL;
 	check = (uint16_t)~checksum_fold(checksum_sum(packet + start, len - start));
+	/* cppcheck-suppress knownConditionTrueFalse ; it takes the cast's value for one that is
+	 * never 0 */
 	if (!check)
 		check = 0xffff;
 	memcpy(packet + field, &check, sizeof(check));
@@ -298,6 +300,7 @@ static void write_transport(const struct offload_split *split, uint8_t *transpor
 		sum += htons((uint16_t)len);
 	}
 	check = (uint16_t)~checksum_fold(sum);
+	/* cppcheck-suppress knownConditionTrueFalse ; as above */
 	if (!check && split->protocol == IPPROTO_UDP)
 		check = 0xffff;
 	memcpy(transport + check_offset(split->protocol), &check, sizeof(check));

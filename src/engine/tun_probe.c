@@ -102,7 +102,7 @@ static bool is_refused(int fd, const struct tun_offload *offload, const struct p
 {
 	const bool tcp = probe->protocol == IPPROTO_TCP;
 	const size_t len =
-		(tcp ? sizeof(struct tcphdr) : sizeof(struct udphdr)) + SEGMENTS * SEGMENT;
+		(tcp ? sizeof(struct tcphdr) : sizeof(struct udphdr)) + (size_t)SEGMENTS * SEGMENT;
 	uint8_t packet[SIZE] = { 0 };
 	uint16_t check;
 	const size_t transport = probe->v6 ? make_v6(packet, probe->protocol, len, &check)

@@ -35,6 +35,7 @@ static int close_all_but(const int *keep, size_t count)
 		return -EINVAL;
 	if (count)
 		memcpy(sorted, keep, count * sizeof(*keep));
+	/* cppcheck-suppress legacyUninitvar ; of none, none is read */
 	qsort(sorted, count, sizeof(*sorted), compare_ints);
 	for (size_t i = 0; i < count; i++) {
 		unsigned fd = (unsigned)sorted[i];

@@ -35,8 +35,9 @@ char *credentials_find(const char *name)
 
 bool credentials_has(const char *path)
 {
-	const size_t len = directory() ? strlen(directory()) : 0;
+	const char *begin = directory();
+	const size_t len = begin ? strlen(begin) : 0;
 
-	return len && !strncmp(path, directory(), len) && path[len] == '/' &&
+	return len && !strncmp(path, begin, len) && path[len] == '/' &&
 	       !strchr(path + len + 1, '/');
 }

@@ -105,7 +105,7 @@ bool helper_succeeded(const char *path, int error, int wait_status, char *why, s
 /* -ETIMEDOUT, and it is ended. */
 static int wait_for_end(pid_t pid, int *wait_status)
 {
-	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	const struct timespec pause = { .tv_nsec = 10L * 1000 * 1000 };
 
 	for (int waited = 0; waited < HELPER_TIMEOUT; waited += 10) {
 		if (waitpid(pid, wait_status, WNOHANG) == pid)

@@ -24,7 +24,7 @@ enum { SOCKET_TRIES = 50 };
 /* One at which somebody answers is another one's by now. */
 static int remove_socket(const char *state_path, const char *path)
 {
-	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	const struct timespec pause = { .tv_nsec = 20L * 1000 * 1000 };
 	int tries = SOCKET_TRIES, error;
 
 	while ((error = listener_remove_stale(path)) == -EADDRINUSE && --tries)

@@ -268,11 +268,11 @@ static void look_at_clocks(struct monitor *monitor)
 /* Of peers that had a session; time that was slept through does not count. */
 static void ask_for_handshakes(struct monitor *monitor, uint64_t slept)
 {
+	const unsigned long long age = SESSION_SECONDS + slept / 1000;
 	struct text request = { 0 };
 	int error;
 
-	text_add(&request, "set=1\nculvert_handshake=%llu\n\n",
-		(unsigned long long)(SESSION_SECONDS + slept / 1000));
+	text_add(&request, "set=1\nculvert_handshake=%llu\n\n", age);
 	error = request.failed ? -ENOMEM : engine_ask(monitor, &request);
 	text_free(&request);
 	if (error && error != -EINTR)

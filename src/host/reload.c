@@ -218,10 +218,10 @@ bool reload_run(struct monitor *monitor, struct text *answer)
 	if (!error)
 		error = diff_make(NULL, config, &whole);
 	text_free(&whole.set);
-	if (!error)
+	if (!error) {
 		routing_place(&policy, config, &whole.routes_added);
-	if (!error)
 		error = diff_host(&monitor->installed, &whole, &host);
+	}
 	if (!error && diff.set.len)
 		error = engine_ask(monitor, &diff.set);
 	if (error) {

@@ -7,9 +7,9 @@
 source_files() { # DIRECTORY
 	(
 		cd "$1" || exit 1
-		find conf contrib doc .ci .clang-format COPYING README -type f ! -name '*~' |
+		find conf contrib doc .ci .clang-format .clang-tidy COPYING README -type f ! -name '*~' |
 			while read -r file; do [ -e "$file.in" ] || printf '%s\n' "$file"; done # what is made from a FILE.in is not a source
-		find src tests -name '*.[ch]' -o -name '*.py' -o -name .shellcheckrc -o -name '*.list'
+		find src tests -name '*.[ch]' -o -name '*.py' -o -name .shellcheckrc -o -name '*.list' -o -name '*.supp'
 		find tests -name '*.sh' -o -name run -type f
 	) | sort
 }
