@@ -56,12 +56,11 @@ int undo_read(const char *path, struct undo_lines *lines)
 	char *line = NULL;
 	size_t size = 0;
 	int error = 0;
-	ssize_t len;
 
 	*lines = (struct undo_lines){ 0 };
 	if (!file)
 		return errno == ENOENT ? 0 : -errno;
-	while (!error && (len = getline(&line, &size, file)) > 0) {
+	while (!error && getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		error = *line ? undo_append(lines, line) : 0;
 	}
