@@ -96,7 +96,7 @@ VERDICT(crypto_aead_xchacha20poly1305_ietf_decrypt,
 	(plain, len, none, sealed, sealed_len, data, data_len, nonce, key))
 
 /* Keys are in no message, but for public ones; packets are for the host to read. */
-#define OPENS(function, key_type)                                                                 \
+#define OPENS(function, key_type, tag)                                                            \
 	int __real_##function(unsigned char *plain, unsigned long long *len, unsigned char *none, \
 		const unsigned char *sealed, unsigned long long sealed_len,                       \
 		const unsigned char *data, unsigned long long data_len,                           \
@@ -115,12 +115,18 @@ VERDICT(crypto_aead_xchacha20poly1305_ietf_decrypt,
 			plain, len, none, sealed, sealed_len, data, data_len, nonce, key);        \
                                                                                                   \
 		make_public(&verdict, sizeof(verdict));                                           \
-		make_public(plain, sealed_len - WIRE_TAG_LEN);                                    \
+		make_public(plain, sealed_len - (tag));                                           \
 		return verdict;                                                                   \
 	}
 
-OPENS(crypto_aead_chacha20poly1305_ietf_decrypt, const unsigned char *)
-OPENS(crypto_aead_aes256gcm_decrypt_afternm, const crypto_aead_aes256gcm_state *)
+OPENS(crypto_aead_chacha20poly1305_ietf_decrypt, const unsigned char *, 16)
+OPENS(crypto_aead_aes256gcm_decrypt_afternm, const crypto_aead_aes256gcm_state *, 16)
+#ifdef crypto_aead_aegis128l_KEYBYTES
+OPENS(crypto_aead_aegis128l_decrypt, const unsigned char *, crypto_aead_aegis128l_ABYTES)
+#endif
+#ifdef crypto_aead_aegis256_KEYBYTES
+OPENS(crypto_aead_aegis256_decrypt, const unsigned char *, crypto_aead_aegis256_ABYTES)
+#endif
 
 int __real_chacha_open(const uint8_t *key, const uint8_t *nonce, uint8_t *plain,
 	const uint8_t *sealed, size_t sealed_len);
