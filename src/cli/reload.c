@@ -35,8 +35,7 @@ static bool show_answer(char *answer)
 
 	while ((line = strsep(&answer, "\n"))) {
 		if (!strncmp(line, "problem=", 8) || !strncmp(line, "warning=", 8))
-			fprintf(stderr, "%s
-", cli_harmless(line + 8));
+			fprintf(stderr, "%s\n", cli_harmless(line + 8));
 		else if (!strcmp(line, "result=ok"))
 			good = true;
 	}

@@ -57,7 +57,7 @@ static int compare_peers(const void *a, const void *b)
 
 const struct monitor_peer *endpoints_peer(const struct monitor *monitor, const uint8_t key[KEY_LEN])
 {
-	struct monitor_peer wanted;
+	struct monitor_peer wanted = { 0 };
 
 	if (!monitor->peers)
 		return NULL;
