@@ -91,7 +91,7 @@ static void load_argument(struct program *program, unsigned i)
 {
 	const size_t low = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0;
 
-	load(program, offsetof(struct seccomp_data, args) + 8 * i + low);
+	load(program, offsetof(struct seccomp_data, args) + 8 * (size_t)i + low);
 }
 
 static void say(struct program *program, bool allowed)
