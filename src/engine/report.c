@@ -47,6 +47,7 @@ static const struct kind kinds[KINDS] = {
 	[TUNNEL_BAD_PEER_KEY] = { LOG_WARNING, true },
 	[TUNNEL_SOURCE_REFUSED] = { LOG_WARNING, true },
 	[TUNNEL_ROUTING_LOOP] = { LOG_WARNING, true },
+	[TUNNEL_NO_ANSWER] = { LOG_WARNING, false },
 	[SEND_ERROR] = { LOG_WARNING, true },
 };
 
