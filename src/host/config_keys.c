@@ -376,12 +376,12 @@ static void parse_key(
 }
 
 /* Opens a key file that is fit to hold one, or reports why not. */
-static int key_file_open(
-	struct config_parser *parser, const struct config_row *row, const char *path)
+static int key_file_open(struct config_parser *parser, const struct config_row *row,
+	const char *value, const char *path)
 {
 	struct stat status;
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	const struct config_shown shown = config_show(path);
+	const struct config_shown shown = config_show_path(value, path);
 
 	if (fd < 0 || fstat(fd, &status) < 0) {
 		config_error(parser, parser->line, "%s: cannot open %s: %s%s%s%s", row->option.name,
@@ -447,19 +447,19 @@ static void parse_key_file(
 		parser->out_of_memory = true;
 		return;
 	}
-	const int fd = key_file_open(parser, row, path);
+	const int fd = key_file_open(parser, row, value, path);
 	while (fd >= 0 && got > 0 && have < sizeof(text) - 1) {
 		got = read(fd, text + have, sizeof(text) - 1 - have);
 		have += got > 0 ? (size_t)got : 0;
 	}
 	if (got < 0) {
 		config_error(parser, parser->line, "%s: cannot read %s: %s", row->option.name,
-			config_show(path).text, strerror(errno));
+			config_show_path(value, path).text, strerror(errno));
 	} else if (fd >= 0) {
 		char name[CONFIG_PEER_NAME_MAX + 64];
 
 		snprintf(name, sizeof(name), "%s: what %s holds", row->option.name,
-			config_show(path).text);
+			config_show_path(value, path).text);
 		text[strcspn(text, "\r\n")] = 0;
 		key_set(parser, name, row->detail, field, config_trim(text));
 	}
