@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/status_left.h"
 #include "host/control.h"
 #include "host/place.h"
 
@@ -31,8 +32,9 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 up; 1 it cannot be asked; 2 wrong arguments; 3 not running;\n"
 	"4 degraded: a peer whose Endpoint is in the file is handshaking or unresolved, or\n"
-	"stale or never although it has a PersistentKeepalive; DNS is not in effect; or the\n"
-	"tunnel is just starting or stopping.\n";
+	"stale or never although it has a PersistentKeepalive; DNS is not in effect; somebody\n"
+	"has changed the mark that its routing rules go by; or the tunnel is just starting or\n"
+	"stopping.\n";
 
 enum { WATCH_SECONDS_MAX = 3600 };
 
@@ -94,6 +96,56 @@ static int ask_tunnel(const char *path, struct asked *asked)
 	return error == -EINVAL ? -EPROTO : error;
 }
 
+/* False: its switch is not closed, or there is no memory. */
+static bool add_left(struct asked_list *list, const char *name)
+{
+	struct asked *asked = &list->items[list->count];
+
+	*asked = (struct asked){ 0 };
+	if (!status_left_closed(name))
+		return false;
+	text_add(&asked->monitor, "%s", name);
+	if (asked->monitor.failed) {
+		text_free(&asked->monitor);
+		return false;
+	}
+	asked->status = (struct status){
+		.name = asked->monitor.bytes, .state = STATUS_DOWN, .kill_switch = "on"
+	};
+	list->count++;
+	return true;
+}
+
+static bool is_listed(const struct asked_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcmp(list->items[i].status.name, name))
+			return true;
+	return false;
+}
+
+static int ask_for_left(struct asked_list *list)
+{
+	struct asked *larger;
+	char name[CLI_NAME_SIZE];
+	glob_t found;
+	int error = status_left_find(&found);
+
+	larger = reallocarray(list->items, list->count + found.gl_pathc + 1, sizeof(*larger));
+	if (larger)
+		list->items = larger;
+	for (size_t i = 0; larger && !error && i < found.gl_pathc; i++) {
+		const char *base = strrchr(found.gl_pathv[i], '/') + 1;
+		const int len = (int)(strlen(base) - strlen(".state"));
+
+		if (snprintf(name, sizeof(name), "%.*s", len, base) < (int)sizeof(name) &&
+			!is_listed(list, name))
+			add_left(list, name);
+	}
+	globfree(&found);
+	return larger && !error ? CLI_OK : CLI_FAILED;
+}
+
 static int ask_all(struct asked_list *list)
 {
 	int status = CLI_OK, error;
@@ -116,6 +168,8 @@ static int ask_all(struct asked_list *list)
 		}
 	}
 	globfree(&found);
+	if (list->items && ask_for_left(list))
+		status = CLI_FAILED;
 	return list->items ? status : CLI_FAILED;
 }
 
@@ -132,6 +186,8 @@ static int ask_one(const char *argument, struct asked_list *list)
 	error = place_find_socket(path, name);
 	if (!error)
 		error = ask_tunnel(path, list->items);
+	if ((error == -ENOENT || error == -ECONNREFUSED) && add_left(list, name))
+		return CLI_OK;
 	if (error)
 		return cli_unreachable(name, error);
 	list->count = 1;
@@ -148,7 +204,9 @@ static int show(FILE *to, const struct asked_list *list, bool json)
 		return CLI_FAILED;
 	for (size_t i = 0; i < list->count; i++) {
 		all[i] = list->items[i].status;
-		if (status_is_degraded(&all[i], now))
+		if (!strcmp(all[i].state, STATUS_DOWN))
+			status = CLI_DOWN;
+		else if (status != CLI_DOWN && status_is_degraded(&all[i], now))
 			status = CLI_DEGRADED;
 	}
 	if (json)

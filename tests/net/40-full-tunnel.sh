@@ -125,6 +125,21 @@ expect_match "a rule like ours that somebody else made" 31821 "$(ip -n "$prefix-
 must ip -n "$prefix-a" rule del priority 31821
 expect_host_state a "$before" "after rules and routes that others removed"
 
+step "wg syncconf keeps the mark; without it the tunnel is degraded"
+start_up "0.0.0.0/0, ::/0"
+first_mark=$(mark_of a)
+must ns a bash -c 'wg syncconf "$1" <("$2" strip "$3")' - "$tun" "$build/culvert" "$(conf a)"
+expect_equal "the mark after syncconf" "$first_mark" "$(mark_of a)"
+pings a "$far4"
+must ns a "$build/culvert" status "$tun" >"$tmp/status"
+must ns a wg set "$tun" fwmark off
+ns a "$build/culvert" status "$tun" >"$tmp/status"
+expect_equal "exit status without the mark" 4 $?
+grep -q "wg set $tun fwmark $first_mark" "$tmp/status" || fail "what to do is not told: $(cat "$tmp/status")"
+must ns a wg set "$tun" fwmark "$first_mark"
+pings a "$far4"
+stop_and_compare "a mark that was off for a while"
+
 step "a pause"
 start_up "0.0.0.0/0, ::/0"
 must ns a "$build/culvert" pause "$tun" 2

@@ -215,6 +215,41 @@ static void test_states(void **state)
 	}
 }
 
+/* A tunnel by rules whose mark was changed sends into itself. */
+static void test_mark(void **state)
+{
+	struct status status = { .state = "running", .engine_answered = true };
+
+	(void)state;
+	status.fwmark = 7;
+	assert_false(status_is_degraded(&status, NOW));
+	status.mark_of_rules = 7;
+	assert_false(status_is_degraded(&status, NOW));
+	status.fwmark = 0;
+	assert_true(status_is_degraded(&status, NOW));
+}
+
+static char *print(const struct status *status, bool json);
+
+/* It does not run, and nothing passes. */
+static void test_left_closed(void **state)
+{
+	const struct status status = {
+		.name = "office", .state = STATUS_DOWN, .kill_switch = "on"
+	};
+	char *text = print(&status, false);
+
+	(void)state;
+	assert_string_equal(text, "office is not running; its kill switch is closed: culvert down "
+				  "office opens it\n");
+	free(text);
+	text = print(&status, true);
+	assert_non_null(strstr(text, "\"state\": \"down\""));
+	assert_non_null(strstr(text, "\"kill_switch\": \"on\""));
+	assert_non_null(strstr(text, "\"device\": null"));
+	free(text);
+}
+
 static char *print(const struct status *status, bool json)
 {
 	char *text = NULL;
@@ -439,6 +474,8 @@ int main(void)
 		cmocka_unit_test(test_secrets_are_wiped),
 		cmocka_unit_test(test_bad_answers),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_mark),
+		cmocka_unit_test(test_left_closed),
 		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_offload),
