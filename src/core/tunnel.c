@@ -510,7 +510,9 @@ static void accept_inner(struct tunnel *tunnel, struct open_job *job)
 		peer->counters.refused_sources++;
 		tunnel_report(tunnel, (struct tunnel_event){ .kind = TUNNEL_SOURCE_REFUSED,
 					      .peer = peer,
-					      .from = job->datagram->from });
+					      .from = job->datagram->from,
+					      .source = inner_source(packet),
+					      .source_family = family });
 		return;
 	}
 	if (!inner_decapsulate_ecn(packet, job->datagram->tos))

@@ -57,6 +57,8 @@ struct tunnel_event {
 	const struct endpoint *from; /* NULL if it did not come from the network */
 	const struct aead *cipher;   /* TUNNEL_SESSION_UP */
 	const uint8_t *public_key;   /* TUNNEL_UNKNOWN_PEER */
+	const uint8_t *source;       /* TUNNEL_SOURCE_REFUSED: the inner address, 4 or 16 bytes */
+	int source_family;           /* of that: AF_INET or AF_INET6 */
 };
 
 /* A name for programs, such as "no_common_cipher". */
