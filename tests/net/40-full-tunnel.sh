@@ -188,6 +188,16 @@ expect_way "$far4" "${tun}x"
 expect_equal "src_valid_mark while the second tunnel needs it" 1 "$(valid_mark)"
 stop_background second
 expect_host_state a "$before" "after two tunnels"
+sed -i "s|^PrivateKeyFile.*|&\nFwMark = 0x4242|" "$tmp/${tun}x.conf"
+start_up "0.0.0.0/0" 4 "FwMark = 0x4242"
+refuses "another tunnel with this FwMark" ns a timeout 20 "$build/culvert" run "$tmp/${tun}x.conf"
+stop_and_compare "a second tunnel with the same mark"
+
+step "somebody removes the device"
+start_up "0.0.0.0/0, ::/0"
+must ip -n "$prefix-a" link del "$tun"
+wait_for 10 "culvert ends" gone culvert-a
+expect_equal "what the log says" 1 "$(logged a "somebody has removed the device $tun, .*taking the tunnel down")"
 
 step "killed: the engine; the monitor; both; then 'culvert down', or the next start"
 start_up "0.0.0.0/0, ::/0"
