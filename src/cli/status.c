@@ -2,8 +2,10 @@
 /* culvert status [--json] [--watch [SECONDS]] [NAME] */
 #include "cli/status.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 
 #include "cli/cli.h"
 #include "cli/status_left.h"
+#include "host/config.h"
 #include "host/control.h"
 #include "host/place.h"
 
@@ -278,6 +281,18 @@ static int draw(const struct wish *wish, bool terminal)
 	return status;
 }
 
+/* What neither runs nor has a file is a wrong word, not a tunnel to wait for. */
+static bool is_known(const char *argument)
+{
+	char name[CLI_NAME_SIZE], path[PLACE_PATH_SIZE], file[PATH_MAX];
+
+	if (cli_tunnel_name(name, argument))
+		return false;
+	snprintf(file, sizeof(file), "%s/%s.conf", CONFIG_DIRECTORY, name);
+	return strchr(argument, '/') || !access(file, F_OK) || status_left_closed(name) ||
+	       (!place_find_socket(path, name) && !access(path, F_OK));
+}
+
 static int watch(const struct wish *wish)
 {
 	const struct sigaction action = { .sa_handler = on_signal };
@@ -301,7 +316,8 @@ static int watch(const struct wish *wish)
 	return status;
 }
 
-/* "--watch=5" or "--watch 5"; alone it is every second. */
+/* "--watch=5", "-w5" or "--watch 5"; alone it is every second. A word of digits and dots is a
+ * number, be it a wrong one. */
 static int take_seconds(struct wish *wish, int argc, char **argv)
 {
 	const char *text = optarg;
@@ -309,12 +325,13 @@ static int take_seconds(struct wish *wish, int argc, char **argv)
 
 	wish->seconds = 1;
 	if (!text && optind < argc && *argv[optind] &&
-		strspn(argv[optind], "0123456789") == strlen(argv[optind]))
+		strspn(argv[optind], "0123456789.,-") == strlen(argv[optind]))
 		text = argv[optind++];
 	if (!text)
 		return 0;
 	wish->seconds = (unsigned)strtoul(text, &end, 10);
-	return *end || !wish->seconds || wish->seconds > WATCH_SECONDS_MAX || strlen(text) > 5
+	return *end || !isdigit((unsigned char)*text) || !wish->seconds ||
+			       wish->seconds > WATCH_SECONDS_MAX || strlen(text) > 5
 		       ? -EINVAL
 		       : 0;
 }
@@ -327,18 +344,23 @@ int cli_status(int argc, char **argv)
 	struct wish wish = { 0 };
 	int option, status;
 
-	while ((option = cli_next_option(argc, argv, "hw", options, usage, &status)) != -1) {
+	while ((option = cli_next_option(argc, argv, "hw::", options, usage, &status)) != -1) {
 		if (option == -2)
 			return status;
 		if (option == 'j')
 			wish.json = true;
 		else if (take_seconds(&wish, argc, argv))
 			return cli_usage_error(argv[0],
-				"--watch takes a number of seconds from 1 to %d",
+				"--watch takes a whole number of seconds from 1 to %d",
 				WATCH_SECONDS_MAX);
 	}
 	if (argc - optind > 1)
 		return cli_usage_error(argv[0], "name one tunnel, or none");
 	wish.argument = argv[optind];
+	if (wish.seconds && wish.argument && !is_known(wish.argument))
+		return cli_usage_error(argv[0],
+			"%s is neither a tunnel that runs nor one with a file in " CONFIG_DIRECTORY
+			", and no number of seconds from 1 to %d",
+			wish.argument, WATCH_SECONDS_MAX);
 	return wish.seconds ? watch(&wish) : ask_and_show(stdout, &wish);
 }
