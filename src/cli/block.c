@@ -38,6 +38,9 @@ static int close_switch(const struct config *config)
 	if (error)
 		fprintf(stderr, "culvert: %s%s\n", complaint,
 			error == -EPERM || error == -EACCES ? " (only root may: sudo)" : "");
+	else
+		printf("%s: the kill switch is closed; culvert down %s opens it\n", config->name,
+			config->name);
 	return error ? CLI_FAILED : CLI_OK;
 }
 

@@ -19,7 +19,8 @@ static const char usage[] =
 	"stopped by stopping 'culvert run', not by this.\n"
 	"\n"
 	"Called by systemd after a service failed (SERVICE_RESULT is set, and is not\n"
-	"'success'), it leaves the kill switch closed and puts back the rest.\n"
+	"'success'), it leaves the kill switch closed and puts back the rest; for systemd\n"
+	"there being nothing to undo is not worth a line.\n"
 	"\n"
 	"Exit status: 0 done, 1 it failed or the tunnel runs, 2 wrong arguments.\n";
 
@@ -70,7 +71,8 @@ int cli_down(int argc, char **argv)
 		error = leftover_down(name, failed, tell);
 	if (error)
 		return explain(name, error);
-	if (!undone)
+	/* A service that was stopped has put back all itself. */
+	if (!undone && !result)
 		printf("%s: there is nothing to put back\n", name);
 	return CLI_OK;
 }

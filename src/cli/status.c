@@ -2,8 +2,10 @@
 /* culvert status [--json] [--watch [SECONDS]] [NAME] */
 #include "cli/status.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/status_left.h"
+#include "host/config.h"
 #include "host/control.h"
 #include "host/place.h"
 
@@ -24,14 +28,16 @@ static const char usage[] =
 	"  -w, --watch [SECONDS]  again and again until Ctrl-C, every second or so many\n"
 	"  -h, --help             show this\n"
 	"\n"
-	"A peer is up (there is a session), handshaking (asked, no answer yet), stale (the\n"
-	"last handshake is over 3 minutes old and there was no traffic since), never (no\n"
-	"reason for a handshake yet) or unresolved (its name has no address yet).\n"
+	"A peer is up (there is a session), handshaking (asked, no answer yet, or none any\n"
+	"more for over 10 seconds), stale (the last handshake is over 3 minutes old and there\n"
+	"was no traffic since), never (no reason for a handshake yet) or unresolved (its name\n"
+	"has no address yet).\n"
 	"\n"
 	"Exit status: 0 up; 1 it cannot be asked; 2 wrong arguments; 3 not running;\n"
 	"4 degraded: a peer whose Endpoint is in the file is handshaking or unresolved, or\n"
-	"stale or never although it has a PersistentKeepalive; DNS is not in effect; or the\n"
-	"tunnel is just starting or stopping.\n";
+	"stale or never although it has a PersistentKeepalive; DNS is not in effect; somebody\n"
+	"has changed the mark that its routing rules go by; or the tunnel is just starting or\n"
+	"stopping.\n";
 
 enum { WATCH_SECONDS_MAX = 3600 };
 
@@ -93,6 +99,56 @@ static int ask_tunnel(const char *path, struct asked *asked)
 	return error == -EINVAL ? -EPROTO : error;
 }
 
+/* False: its switch is not closed, or there is no memory. */
+static bool add_left(struct asked_list *list, const char *name)
+{
+	struct asked *asked = &list->items[list->count];
+
+	*asked = (struct asked){ 0 };
+	if (!status_left_closed(name))
+		return false;
+	text_add(&asked->monitor, "%s", name);
+	if (asked->monitor.failed) {
+		text_free(&asked->monitor);
+		return false;
+	}
+	asked->status = (struct status){
+		.name = asked->monitor.bytes, .state = STATUS_DOWN, .kill_switch = "on"
+	};
+	list->count++;
+	return true;
+}
+
+static bool is_listed(const struct asked_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcmp(list->items[i].status.name, name))
+			return true;
+	return false;
+}
+
+static int ask_for_left(struct asked_list *list)
+{
+	struct asked *larger;
+	char name[CLI_NAME_SIZE];
+	glob_t found;
+	int error = status_left_find(&found);
+
+	larger = reallocarray(list->items, list->count + found.gl_pathc + 1, sizeof(*larger));
+	if (larger)
+		list->items = larger;
+	for (size_t i = 0; larger && !error && i < found.gl_pathc; i++) {
+		const char *base = strrchr(found.gl_pathv[i], '/') + 1;
+		const int len = (int)(strlen(base) - strlen(".state"));
+
+		if (snprintf(name, sizeof(name), "%.*s", len, base) < (int)sizeof(name) &&
+			!is_listed(list, name))
+			add_left(list, name);
+	}
+	globfree(&found);
+	return larger && !error ? CLI_OK : CLI_FAILED;
+}
+
 static int ask_all(struct asked_list *list)
 {
 	int status = CLI_OK, error;
@@ -115,6 +171,8 @@ static int ask_all(struct asked_list *list)
 		}
 	}
 	globfree(&found);
+	if (list->items && ask_for_left(list))
+		status = CLI_FAILED;
 	return list->items ? status : CLI_FAILED;
 }
 
@@ -131,6 +189,8 @@ static int ask_one(const char *argument, struct asked_list *list)
 	error = place_find_socket(path, name);
 	if (!error)
 		error = ask_tunnel(path, list->items);
+	if ((error == -ENOENT || error == -ECONNREFUSED) && add_left(list, name))
+		return CLI_OK;
 	if (error)
 		return cli_unreachable(name, error);
 	list->count = 1;
@@ -147,7 +207,9 @@ static int show(FILE *to, const struct asked_list *list, bool json)
 		return CLI_FAILED;
 	for (size_t i = 0; i < list->count; i++) {
 		all[i] = list->items[i].status;
-		if (status_is_degraded(&all[i], now))
+		if (!strcmp(all[i].state, STATUS_DOWN))
+			status = CLI_DOWN;
+		else if (status != CLI_DOWN && status_is_degraded(&all[i], now))
 			status = CLI_DEGRADED;
 	}
 	if (json)
@@ -219,6 +281,18 @@ static int draw(const struct wish *wish, bool terminal)
 	return status;
 }
 
+/* What neither runs nor has a file is a wrong word, not a tunnel to wait for. */
+static bool is_known(const char *argument)
+{
+	char name[CLI_NAME_SIZE], path[PLACE_PATH_SIZE], file[PATH_MAX];
+
+	if (cli_tunnel_name(name, argument))
+		return false;
+	snprintf(file, sizeof(file), "%s/%s.conf", CONFIG_DIRECTORY, name);
+	return strchr(argument, '/') || !access(file, F_OK) || status_left_closed(name) ||
+	       (!place_find_socket(path, name) && !access(path, F_OK));
+}
+
 static int watch(const struct wish *wish)
 {
 	const struct sigaction action = { .sa_handler = on_signal };
@@ -242,7 +316,8 @@ static int watch(const struct wish *wish)
 	return status;
 }
 
-/* "--watch=5" or "--watch 5"; alone it is every second. */
+/* "--watch=5", "-w5" or "--watch 5"; alone it is every second. A word of digits and dots is a
+ * number, be it a wrong one. */
 static int take_seconds(struct wish *wish, int argc, char **argv)
 {
 	const char *text = optarg;
@@ -250,12 +325,13 @@ static int take_seconds(struct wish *wish, int argc, char **argv)
 
 	wish->seconds = 1;
 	if (!text && optind < argc && *argv[optind] &&
-		strspn(argv[optind], "0123456789") == strlen(argv[optind]))
+		strspn(argv[optind], "0123456789.,-") == strlen(argv[optind]))
 		text = argv[optind++];
 	if (!text)
 		return 0;
 	wish->seconds = (unsigned)strtoul(text, &end, 10);
-	return *end || !wish->seconds || wish->seconds > WATCH_SECONDS_MAX || strlen(text) > 5
+	return *end || !isdigit((unsigned char)*text) || !wish->seconds ||
+			       wish->seconds > WATCH_SECONDS_MAX || strlen(text) > 5
 		       ? -EINVAL
 		       : 0;
 }
@@ -268,18 +344,23 @@ int cli_status(int argc, char **argv)
 	struct wish wish = { 0 };
 	int option, status;
 
-	while ((option = cli_next_option(argc, argv, "hw", options, usage, &status)) != -1) {
+	while ((option = cli_next_option(argc, argv, "hw::", options, usage, &status)) != -1) {
 		if (option == -2)
 			return status;
 		if (option == 'j')
 			wish.json = true;
 		else if (take_seconds(&wish, argc, argv))
 			return cli_usage_error(argv[0],
-				"--watch takes a number of seconds from 1 to %d",
+				"--watch takes a whole number of seconds from 1 to %d",
 				WATCH_SECONDS_MAX);
 	}
 	if (argc - optind > 1)
 		return cli_usage_error(argv[0], "name one tunnel, or none");
 	wish.argument = argv[optind];
+	if (wish.seconds && wish.argument && !is_known(wish.argument))
+		return cli_usage_error(argv[0],
+			"%s is neither a tunnel that runs nor one with a file in " CONFIG_DIRECTORY
+			", and no number of seconds from 1 to %d",
+			wish.argument, WATCH_SECONDS_MAX);
 	return wish.seconds ? watch(&wish) : ask_and_show(stdout, &wish);
 }

@@ -37,9 +37,13 @@ struct status_peer {
 	size_t allowed_count;
 };
 
+/* The state of one that does not run, but has left its kill switch closed: only name, state and
+ * kill_switch are set. */
+#define STATUS_DOWN "down"
+
 struct status {
 	const char *name;
-	const char *state; /* starting, running, stopping */
+	const char *state; /* starting, running, stopping; STATUS_DOWN */
 	const char *device, *config, *mtu_why, *user, *last_error;
 	const char *dns_backend, *dns_error;
 	const char **dns_servers, **dns_domains;
@@ -48,6 +52,7 @@ struct status {
 	const char *routing;                       /* what goes by rules */
 	const char *kill_switch;                   /* off, on, paused */
 	uint64_t pid, engine_pid, since, mtu, listen_port, fwmark;
+	uint64_t mark_of_rules;   /* which the rules let pass by; 0: there are none */
 	uint64_t network_changed; /* Unix time; 0: never */
 	uint64_t clock_behind;    /* seconds by which the clock is wrong for certain */
 	/* Lists of what is in use, or "none". */
@@ -73,6 +78,10 @@ uint64_t status_peer_since(const struct status_peer *peer, uint64_t now);
 
 /* What last went wrong with it, in words; NULL: nothing since its last handshake. */
 const char *status_peer_error(const struct status_peer *peer);
+
+/* Whether what it sends to peers is routed into the tunnel itself: somebody has changed the mark by
+ * which its rules tell it. */
+bool status_lacks_mark(const struct status *status);
 
 /* Whether it falls short of what its file asks for: it is not running, or DNS is not set, or a peer
  * is missed that has its Endpoint in the file (peer_is_missed). */

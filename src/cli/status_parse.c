@@ -35,6 +35,7 @@ static const struct field monitor_fields[] = {
 	TEXT("dns_error", struct status, dns_error),
 	TEXT("routing", struct status, routing),
 	TEXT("kill_switch", struct status, kill_switch),
+	NUMBER("mark", struct status, mark_of_rules),
 	NUMBER("paused", struct status, paused),
 	NUMBER("pid", struct status, pid),
 	NUMBER("engine_pid", struct status, engine_pid),
@@ -297,9 +298,16 @@ const char *status_peer_error(const struct status_peer *peer)
 	return peer->trouble;
 }
 
+bool status_lacks_mark(const struct status *status)
+{
+	return status->engine_answered && status->mark_of_rules &&
+	       status->mark_of_rules != status->fwmark;
+}
+
 bool status_is_degraded(const struct status *status, uint64_t now)
 {
-	if (!status->engine_answered || strcmp(status->state, "running") || status->dns_error)
+	if (!status->engine_answered || strcmp(status->state, "running") || status->dns_error ||
+		status_lacks_mark(status))
 		return true;
 	for (size_t i = 0; i < status->peer_count; i++) {
 		const struct peer_facts facts = facts_of(&status->peers[i]);

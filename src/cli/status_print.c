@@ -245,6 +245,13 @@ static void print_routing(FILE *to, const struct status *status)
 	if (status->routing)
 		text_add(&line, "  routing: %s", status->routing);
 	print_line(to, &line);
+	if (status_lacks_mark(status))
+		text_add(&line,
+			"  the mark is another than the rules have: what goes to the peers is "
+			"routed "
+			"into the tunnel itself; wg set %s fwmark 0x%" PRIx64,
+			status->device, status->mark_of_rules);
+	print_line(to, &line);
 	if (status->kill_switch && strcmp(status->kill_switch, "off"))
 		text_add(&line, "  kill switch: %s", status->kill_switch);
 	print_line(to, &line);
@@ -308,6 +315,13 @@ void status_print(FILE *to, const struct status *status, uint64_t now)
 {
 	struct text line = { 0 };
 
+	if (!strcmp(status->state, STATUS_DOWN)) {
+		text_add(&line,
+			"%s is not running; its kill switch is closed: culvert down %s opens it",
+			status->name, status->name);
+		print_line(to, &line);
+		return;
+	}
 	print_header(to, status, now);
 	if (!status->engine_answered) {
 		if (status->engine_pid)

@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "core/key.h"
+#include "host/policy.h"
 
 static const char usage[] =
 	"usage: culvert strip NAME|FILE\n"
@@ -58,8 +59,12 @@ static void add_peer(struct text *text, const struct config_peer *peer)
 		text_add(text, "PersistentKeepalive = %u\n", peer->persistent_keepalive);
 }
 
+/* A mark that is chosen for the rules of a full tunnel stands there too: wg takes the lack of one
+ * for "off", and then what is sealed would be routed into the tunnel itself. */
 int strip_config(const struct config *config, struct text *text, const char **why)
 {
+	struct policy policy;
+
 	if (config->shared_key.given) {
 		*why = "this is a shared-key tunnel, which WireGuard does not have: give both ends "
 		       "a PrivateKey";
@@ -69,8 +74,10 @@ int strip_config(const struct config *config, struct text *text, const char **wh
 	add_key(text, "PrivateKey", &config->private_key);
 	if (config->listen_port_given)
 		text_add(text, "ListenPort = %u\n", config->listen_port);
-	if (config->fwmark)
-		text_add(text, "FwMark = 0x%x\n", config->fwmark);
+	if (policy_make_from_file(&policy, config))
+		text->failed = true;
+	else if (policy.mark)
+		text_add(text, "FwMark = 0x%x\n", policy.mark);
 	for (size_t i = 0; i < config->peer_count; i++)
 		add_peer(text, &config->peers[i]);
 	return 0;

@@ -155,6 +155,14 @@ static ssize_t create_initiation(
 	return len;
 }
 
+/* Once until it answers: each further time would hide what else is known to be wrong. */
+static void tell_if_missed(struct tunnel *tunnel, struct peer *peer, struct now now)
+{
+	if (peer->last_handshake && !(peer->reported & UINT32_C(1) << TUNNEL_NO_ANSWER) &&
+		now.boot - peer->timers.waiting_since >= WIRE_MISSED_TIME)
+		report(tunnel, TUNNEL_NO_ANSWER, peer, &peer->endpoint);
+}
+
 void handshake_initiate(struct tunnel *tunnel, struct peer *peer, struct now now)
 {
 	uint8_t message[WIRE_INITIATION_MAX];
@@ -180,6 +188,7 @@ void handshake_initiate(struct tunnel *tunnel, struct peer *peer, struct now now
 	peer->initiation_sent = now.boot;
 	if (!peer->unanswered_since)
 		peer->unanswered_since = now.wall;
+	tell_if_missed(tunnel, peer, now);
 	tunnel_schedule(tunnel, peer);
 	send_message(tunnel, peer, message, (size_t)len, now);
 }

@@ -112,6 +112,9 @@ void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint
 
 void tunnel_session_confirmed(struct tunnel *tunnel, struct peer *peer, struct now now, bool rekey)
 {
+	/* Who was missed and told to be away is back, whatever session there was. */
+	if (peer->reported & UINT32_C(1) << TUNNEL_NO_ANSWER)
+		rekey = false;
 	timers_handshake_complete(&peer->timers);
 	peer->last_handshake = now.wall;
 	peer->last_handshake_boot = now.boot;
@@ -507,7 +510,9 @@ static void accept_inner(struct tunnel *tunnel, struct open_job *job)
 		peer->counters.refused_sources++;
 		tunnel_report(tunnel, (struct tunnel_event){ .kind = TUNNEL_SOURCE_REFUSED,
 					      .peer = peer,
-					      .from = job->datagram->from });
+					      .from = job->datagram->from,
+					      .source = inner_source(packet),
+					      .source_family = family });
 		return;
 	}
 	if (!inner_decapsulate_ecn(packet, job->datagram->tos))

@@ -45,8 +45,9 @@ enum tunnel_event_kind {
 	TUNNEL_REFLECTION,   /* an initiation of our own came back */
 	TUNNEL_BAD_PEER_KEY, /* a low-order public key: nothing is sent */
 	TUNNEL_SOURCE_REFUSED, /* inner source not in the peer's allowed IPs */
-	TUNNEL_REKEYED,        /* as TUNNEL_SESSION_UP, where a session was in use already */
+	TUNNEL_REKEYED,        /* as TUNNEL_SESSION_UP, where a session was in use all the time */
 	TUNNEL_ROUTING_LOOP,   /* what we send to the peer comes back through the device */
+	TUNNEL_NO_ANSWER,      /* a peer that we had sessions with does not answer any more */
 	TUNNEL_EVENT_COUNT,
 };
 
@@ -56,6 +57,8 @@ struct tunnel_event {
 	const struct endpoint *from; /* NULL if it did not come from the network */
 	const struct aead *cipher;   /* TUNNEL_SESSION_UP */
 	const uint8_t *public_key;   /* TUNNEL_UNKNOWN_PEER */
+	const uint8_t *source;       /* TUNNEL_SOURCE_REFUSED: the inner address, 4 or 16 bytes */
+	int source_family;           /* of that: AF_INET or AF_INET6 */
 };
 
 /* A name for programs, such as "no_common_cipher". */

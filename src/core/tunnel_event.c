@@ -22,6 +22,7 @@ static const char *const names[TUNNEL_EVENT_COUNT] = {
 	[TUNNEL_SOURCE_REFUSED] = "source_refused",
 	[TUNNEL_REKEYED] = "rekeyed",
 	[TUNNEL_ROUTING_LOOP] = "routing_loop",
+	[TUNNEL_NO_ANSWER] = "no_answer",
 };
 
 static const char *const texts[TUNNEL_EVENT_COUNT] = {
@@ -71,6 +72,9 @@ static const char *const texts[TUNNEL_EVENT_COUNT] = {
 	[TUNNEL_ROUTING_LOOP] =
 		"the route to the peer's endpoint leads into the tunnel itself: set FwMark, or "
 		"add a route to the endpoint outside it",
+	[TUNNEL_NO_ANSWER] =
+		"no answer to our handshakes for 10 seconds: the peer, or the way to it, is gone. "
+		"We go on asking",
 };
 
 const char *tunnel_event_name(enum tunnel_event_kind kind)

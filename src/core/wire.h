@@ -91,6 +91,8 @@ static_assert(sizeof(struct wire_data) == 16 && WIRE_DATA_MIN == 32, "WireGuard'
 #define WIRE_REKEY_AFTER_TIME (120 * WIRE_SECOND)
 #define WIRE_REJECT_AFTER_TIME (180 * WIRE_SECOND)
 #define WIRE_REKEY_TIMEOUT (5 * WIRE_SECOND)
+/* An end whose handshake was not answered for so long misses the peer, and says so. */
+#define WIRE_MISSED_TIME (10 * WIRE_SECOND)
 #define WIRE_KEEPALIVE_TIMEOUT (10 * WIRE_SECOND)
 /* The culvert dialect's: with them an end that restarted is found out in about 4 s instead of 15,
  * and two ends that start together need not wait for 5 s if the first message came too early. */

@@ -75,13 +75,12 @@ uint64_t engine_end_turn(struct engine *engine)
 	return due;
 }
 
-void engine_end(struct engine *engine, int status, const char *reason)
+void engine_end(struct engine *engine, int priority, const char *reason)
 {
 	if (engine->ending) /* for the first reason */
 		return;
-	log_line(status ? LOG_ERR : LOG_INFO, "ending: %s", reason);
+	log_line(priority, "ending: %s", reason);
 	engine->ending = true;
-	engine->status = status;
 	event_loop_stop(engine->loop);
 }
 
@@ -101,7 +100,7 @@ void engine_on_tun(struct engine *engine)
 
 	catch_up(engine);
 	if (count == -EBADFD)
-		engine_end(engine, 0, "the device was removed");
+		engine_end(engine, LOG_INFO, "the device was removed");
 	else if (count > 0)
 		tunnel_outbound(engine->tunnel, packets, (size_t)count, engine->now);
 }
@@ -156,7 +155,7 @@ static void deliver_packet(void *context, const struct iovec *parts, size_t coun
 	}
 	engine->device.write_errors += error != 0;
 	if (error == -EBADFD)
-		engine_end(engine, 0, "the device was removed");
+		engine_end(engine, LOG_INFO, "the device was removed");
 }
 
 static void report(void *context, const struct tunnel_event *event)
@@ -292,7 +291,7 @@ static void device_left(struct engine *engine)
 	char name[IFNAMSIZ];
 
 	if (tun_get_name(engine->setup.tun, name) == -EBADFD) {
-		engine_end(engine, 0, "the device was removed");
+		engine_end(engine, LOG_INFO, "the device was removed");
 		return;
 	}
 	log_line(LOG_DEBUG, "the device is in another network namespace now");
@@ -327,7 +326,7 @@ void engine_on_path_watch(struct engine *engine)
 		;
 	if (listener_stat(engine->setup.directory, engine->setup.device, &now) ||
 		now.st_dev != engine->path_stat.st_dev || now.st_ino != engine->path_stat.st_ino)
-		engine_end(engine, 0, "the control socket was removed");
+		engine_end(engine, LOG_INFO, "the control socket was removed");
 }
 
 static void watch_path(struct engine *engine)

@@ -48,7 +48,7 @@ void engine_on_udp(struct engine *engine, int fd);
 void engine_on_link(struct engine *engine);
 void engine_on_path_watch(struct engine *engine);
 
-/* The end, for a reason that is worth a line in the log. */
-void engine_end(struct engine *engine, int status, const char *reason);
+/* The end, for a reason that goes to the log with this priority. */
+void engine_end(struct engine *engine, int priority, const char *reason);
 
 #endif

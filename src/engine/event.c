@@ -141,7 +141,7 @@ static void on_signal(int number, short what, void *context)
 	struct event_loop *loop = context;
 
 	(void)what;
-	engine_end(loop->engine, 0, number == SIGINT ? "SIGINT" : "SIGTERM");
+	engine_end(loop->engine, LOG_INFO, number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
 /* ---- Connections ---- */
@@ -177,8 +177,10 @@ static bool is_passing(int error)
 /* Nobody is left to answer. */
 static void connection_lost(struct connection *connection)
 {
+	/* So it has us stop: it tells people itself. */
 	if (connection->monitor)
-		engine_end(connection->loop->engine, 0, "the monitor has ended the connection");
+		engine_end(connection->loop->engine, LOG_DEBUG,
+			"the monitor has ended the connection");
 	connection_free(connection);
 }
 

@@ -2,6 +2,7 @@
 /* The tunnel's events as log lines. */
 #include "engine/report.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ static const struct kind kinds[KINDS] = {
 	[TUNNEL_BAD_PEER_KEY] = { LOG_WARNING, true },
 	[TUNNEL_SOURCE_REFUSED] = { LOG_WARNING, true },
 	[TUNNEL_ROUTING_LOOP] = { LOG_WARNING, true },
+	[TUNNEL_NO_ANSWER] = { LOG_WARNING, false },
 	[SEND_ERROR] = { LOG_WARNING, true },
 };
 
@@ -136,9 +138,9 @@ static void describe_peer(char text[TEXT_SIZE], const struct tunnel_event *event
 		text[0] = '\0';
 }
 
-/* "name, 192.0.2.1:51820: text (cipher)" with what there is of it. */
+/* "name, 192.0.2.1:51820: text (detail)" with what there is of it. */
 static void write_line(int priority, const char *peer, const struct endpoint *endpoint,
-	const char *text, const char *cipher, uint64_t left_out)
+	const char *text, const char *detail, uint64_t left_out)
 {
 	char address[ENDPOINT_TEXT_SIZE] = "", more[TEXT_SIZE] = "";
 
@@ -148,21 +150,24 @@ static void write_line(int priority, const char *peer, const struct endpoint *en
 		snprintf(more, sizeof(more), " [%llu more like this were not logged]",
 			(unsigned long long)left_out);
 	log_line(priority, "%s%s%s%s%s%s%s%s%s", peer, *peer && *address ? ", " : "", address,
-		*peer || *address ? ": " : "", text, cipher ? " (" : "", cipher ? cipher : "",
-		cipher ? ")" : "", more);
+		*peer || *address ? ": " : "", text, detail ? " (" : "", detail ? detail : "",
+		detail ? ")" : "", more);
 }
 
 void report_event(struct report *report, const struct tunnel_event *event, uint64_t now)
 {
 	const struct kind *kind = &kinds[event->kind];
 	uint64_t left_out = 0;
-	char peer[TEXT_SIZE];
+	char peer[TEXT_SIZE], source[INET6_ADDRSTRLEN];
+	const char *detail = event->cipher ? event->cipher->name : NULL;
 
 	if (kind->limited && !may_tell(&report->limits[event->kind], event->from, now, &left_out))
 		return;
 	describe_peer(peer, event);
-	write_line(kind->priority, peer, event->from, tunnel_event_text(event->kind),
-		event->cipher ? event->cipher->name : NULL, left_out);
+	if (event->source)
+		detail = inet_ntop(event->source_family, event->source, source, sizeof(source));
+	write_line(kind->priority, peer, event->from, tunnel_event_text(event->kind), detail,
+		left_out);
 }
 
 void report_send_error(struct report *report, const struct endpoint *to, int error, uint64_t now)

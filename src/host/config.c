@@ -147,15 +147,13 @@ static bool looks_like_a_key(const char *value)
 	return false;
 }
 
-struct config_shown config_show(const char *value)
+static struct config_shown show(const char *value)
 {
-	struct config_shown shown = { .text = "(not shown: it looks like a key)" };
+	struct config_shown shown = { 0 };
 	const size_t most = sizeof(shown.text) - sizeof("'...'");
 	const size_t len = strlen(value);
 	const size_t take = len < most ? len : most;
 
-	if (looks_like_a_key(value))
-		return shown;
 	shown.text[0] = '\'';
 	/* cppcheck-suppress knownConditionTrueFalse ; of "" here, but not of every value */
 	for (size_t i = 0; i < take; i++) {
@@ -166,6 +164,24 @@ struct config_shown config_show(const char *value)
 	/* cppcheck-suppress knownConditionTrueFalse ; as above */
 	strcpy(shown.text + take + 1, take < len ? "...'" : "'");
 	return shown;
+}
+
+static const struct config_shown not_shown = { .text = "(not shown: it looks like a key)" };
+
+struct config_shown config_show(const char *value)
+{
+	return looks_like_a_key(value) ? not_shown : show(value);
+}
+
+/* Paths are made of what keys are made of: what the file says decides, and only as a whole. */
+struct config_shown config_show_path(const char *value, const char *path)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				     "0123456789+/=";
+	const bool is_key = value[0] != '/' && strspn(value, base64) == strlen(value) &&
+			    looks_like_a_key(value);
+
+	return is_key ? not_shown : show(path);
 }
 
 bool config_list_grow(struct config_parser *parser, void **items, size_t count, size_t item_size)

@@ -375,19 +375,38 @@ static void parse_key(
 	key_set(parser, row->option.name, row->detail, field, value);
 }
 
+static void report_no_key_file(struct config_parser *parser, const struct config_row *row,
+	const char *value, const struct config_shown *shown)
+{
+	const char *slash = strrchr(value, '/'), *name = slash ? slash + 1 : value;
+	const int error = errno;
+
+	/* The service may read nothing else, and its user could not. */
+	if (credentials_has(parser->config->path) && shown->text[0] == '\'')
+		config_error(parser, parser->line,
+			"%s: cannot open %s: %s. The tunnel's file is a credential, so this one "
+			"must "
+			"be, too: write %s = %s here, and LoadCredential=%s:/etc/culvert/%s in the "
+			"service's drop-in",
+			row->option.name, shown->text, strerror(error), row->option.name, name,
+			name, name);
+	else
+		config_error(parser, parser->line, "%s: cannot open %s: %s%s%s%s", row->option.name,
+			shown->text, strerror(error),
+			error == ENOENT ? ". Make one with 'culvert " : "",
+			error == ENOENT ? row->detail : "", error == ENOENT ? "'" : "");
+}
+
 /* Opens a key file that is fit to hold one, or reports why not. */
-static int key_file_open(
-	struct config_parser *parser, const struct config_row *row, const char *path)
+static int key_file_open(struct config_parser *parser, const struct config_row *row,
+	const char *value, const char *path)
 {
 	struct stat status;
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	const struct config_shown shown = config_show(path);
+	const struct config_shown shown = config_show_path(value, path);
 
 	if (fd < 0 || fstat(fd, &status) < 0) {
-		config_error(parser, parser->line, "%s: cannot open %s: %s%s%s%s", row->option.name,
-			shown.text, strerror(errno),
-			errno == ENOENT ? ". Make one with 'culvert " : "",
-			errno == ENOENT ? row->detail : "", errno == ENOENT ? "'" : "");
+		report_no_key_file(parser, row, value, &shown);
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -447,19 +466,19 @@ static void parse_key_file(
 		parser->out_of_memory = true;
 		return;
 	}
-	const int fd = key_file_open(parser, row, path);
+	const int fd = key_file_open(parser, row, value, path);
 	while (fd >= 0 && got > 0 && have < sizeof(text) - 1) {
 		got = read(fd, text + have, sizeof(text) - 1 - have);
 		have += got > 0 ? (size_t)got : 0;
 	}
 	if (got < 0) {
 		config_error(parser, parser->line, "%s: cannot read %s: %s", row->option.name,
-			config_show(path).text, strerror(errno));
+			config_show_path(value, path).text, strerror(errno));
 	} else if (fd >= 0) {
 		char name[CONFIG_PEER_NAME_MAX + 64];
 
 		snprintf(name, sizeof(name), "%s: what %s holds", row->option.name,
-			config_show(path).text);
+			config_show_path(value, path).text);
 		text[strcspn(text, "\r\n")] = 0;
 		key_set(parser, name, row->detail, field, config_trim(text));
 	}

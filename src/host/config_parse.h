@@ -68,6 +68,8 @@ void config_error(struct config_parser *parser, unsigned line, const char *forma
 void config_warning(struct config_parser *parser, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 struct config_shown config_show(const char *value);
+/* A file's path, unless the value that it was made of looks like a key. */
+struct config_shown config_show_path(const char *value, const char *path);
 /* Room for one more item; false and out of memory noted. The list's capacity is its count rounded
  * up to a power of two. */
 bool config_list_grow(struct config_parser *parser, void **items, size_t count, size_t item_size);

@@ -65,6 +65,7 @@ static const struct row tunnel_rows[] = {
 	COUNTER("culvert_cookies_sent", "culvert_cookies_sent",
 		"Handshakes that were answered with a cookie, under load."),
 	FAILURE("gave_up"),
+	FAILURE("no_answer"),
 	FAILURE("not_for_us"),
 	FAILURE("unknown_peer"),
 	FAILURE("bad_initiation"),

@@ -384,6 +384,21 @@ static void run(struct monitor *monitor)
 	}
 }
 
+/* It ends well without our doing for two reasons alone; the first is the likely one. */
+static void tell_why_it_ended(struct monitor *monitor)
+{
+	char text[CHILD_STATUS_TEXT_SIZE];
+
+	child_status_text(text, monitor->engine_status);
+	if (!monitor->engine_status)
+		monitor_error(monitor,
+			"somebody has removed the device %s, or told the engine to end: taking the "
+			"tunnel down",
+			monitor->config->device);
+	else
+		monitor_error(monitor, "the engine %s: taking the tunnel down", text);
+}
+
 static int bring_up_and_run(struct monitor *monitor)
 {
 	int error;
@@ -396,10 +411,7 @@ static int bring_up_and_run(struct monitor *monitor)
 		service_ready(monitor);
 		run(monitor);
 		if (!monitor->engine && !monitor->stop_signals) {
-			char text[CHILD_STATUS_TEXT_SIZE];
-
-			child_status_text(text, monitor->engine_status);
-			monitor_error(monitor, "the engine %s: taking the tunnel down", text);
+			tell_why_it_ended(monitor);
 			error = -EPIPE;
 		}
 	} else if (monitor->stop_signals) {

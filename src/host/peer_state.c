@@ -11,12 +11,16 @@
 
 enum {
 	SESSION_SECONDS = 180, /* a session lives that long after its handshake */
+	ANSWER_SECONDS = 10,   /* WIRE_MISSED_TIME: for so long an answer may take, with retries */
 };
 
 enum peer_state peer_state(const struct peer_facts *facts, uint64_t now)
 {
+	/* Whatever session there is: who does not answer has most likely gone. */
 	if (facts->last_handshake && now < facts->last_handshake + SESSION_SECONDS)
-		return PEER_UP;
+		return facts->unanswered_since && now > facts->unanswered_since + ANSWER_SECONDS
+			       ? PEER_HANDSHAKING
+			       : PEER_UP;
 	if (facts->unresolved && !facts->has_endpoint)
 		return PEER_UNRESOLVED;
 	if (facts->unanswered)

@@ -12,7 +12,8 @@
 
 enum peer_state {
 	PEER_UP,          /* a session is in use */
-	PEER_HANDSHAKING, /* it is being asked for one, or was asked and never answered */
+	PEER_HANDSHAKING, /* it is being asked for one, or was asked and never answered, or has not
+			     for some seconds although there is a session */
 	PEER_STALE,       /* the last handshake is too old for its session */
 	PEER_NEVER,       /* nobody has asked the other end yet */
 	PEER_UNRESOLVED,  /* its name has no address yet */

@@ -441,6 +441,8 @@ void routing_status(const struct monitor *monitor, struct text *out)
 	if (ipv4 || ipv6)
 		text_add(out, "routing=%s%s%s by rules into table %u\n", ipv4 ? "IPv4" : "",
 			ipv4 && ipv6 ? " and " : "", ipv6 ? "IPv6" : "", routing->policy.mark);
+	if (ipv4 || ipv6)
+		text_add(out, "mark=%u\n", routing->policy.mark);
 	text_add(out, "kill_switch=%s\n",
 		!monitor->config->kill_switch ? "off"
 		: routing->paused_until       ? "paused"

@@ -16,6 +16,7 @@
 #include "config_file.h"
 #include "engine/uapi.h"
 #include "host/diff.h"
+#include "host/policy.h"
 #include "host/save.h"
 
 enum { SECRET_MIN = 16 };
@@ -97,10 +98,19 @@ static bool same_key(const struct config_key *a, const struct config_key *b)
 	return a->given == b->given && key_equal(a->bytes, b->bytes);
 }
 
+/* With the one that is chosen for a full tunnel. */
+static uint32_t mark_of(const struct config *config)
+{
+	struct policy policy;
+
+	FUZZ_CHECK(!policy_make_from_file(&policy, config), "no memory");
+	return policy.mark;
+}
+
 /* All that wg knows of a file is in the other. */
 static void check_same_for_wg(const struct config *a, const struct config *b)
 {
-	FUZZ_CHECK(same_key(&a->private_key, &b->private_key) && a->fwmark == b->fwmark &&
+	FUZZ_CHECK(same_key(&a->private_key, &b->private_key) && mark_of(a) == b->fwmark &&
 			   a->listen_port_given == b->listen_port_given &&
 			   a->listen_port == b->listen_port && a->peer_count == b->peer_count,
 		"the interface differs");

@@ -125,6 +125,22 @@ expect_match "a rule like ours that somebody else made" 31821 "$(ip -n "$prefix-
 must ip -n "$prefix-a" rule del priority 31821
 expect_host_state a "$before" "after rules and routes that others removed"
 
+step "wg syncconf keeps the mark; without it the tunnel is degraded"
+start_up "0.0.0.0/0, ::/0"
+first_mark=$(mark_of a)
+"$build/culvert" strip "$(conf a)" >"$tmp/stripped"
+must ns a wg syncconf "$tun" "$tmp/stripped"
+expect_equal "the mark after syncconf" "$first_mark" "$(mark_of a)"
+pings a "$far4"
+must ns a "$build/culvert" status "$tun" >"$tmp/status"
+must ns a wg set "$tun" fwmark off
+ns a "$build/culvert" status "$tun" >"$tmp/status"
+expect_equal "exit status without the mark" 4 $?
+grep -q "wg set $tun fwmark $first_mark" "$tmp/status" || fail "what to do is not told: $(cat "$tmp/status")"
+must ns a wg set "$tun" fwmark "$first_mark"
+pings a "$far4"
+stop_and_compare "a mark that was off for a while"
+
 step "a pause"
 start_up "0.0.0.0/0, ::/0"
 must ns a "$build/culvert" pause "$tun" 2
@@ -173,6 +189,16 @@ expect_way "$far4" "${tun}x"
 expect_equal "src_valid_mark while the second tunnel needs it" 1 "$(valid_mark)"
 stop_background second
 expect_host_state a "$before" "after two tunnels"
+sed -i "s|^PrivateKeyFile.*|&\nFwMark = 0x4242|" "$tmp/${tun}x.conf"
+start_up "0.0.0.0/0" 4 "FwMark = 0x4242"
+refuses "another tunnel with this FwMark" ns a timeout 20 "$build/culvert" run "$tmp/${tun}x.conf"
+stop_and_compare "a second tunnel with the same mark"
+
+step "somebody removes the device"
+start_up "0.0.0.0/0, ::/0"
+must ip -n "$prefix-a" link del "$tun"
+wait_for 10 "culvert ends" gone culvert-a
+expect_equal "what the log says" 1 "$(logged a "somebody has removed the device $tun, .*taking the tunnel down")"
 
 step "killed: the engine; the monitor; both; then 'culvert down', or the next start"
 start_up "0.0.0.0/0, ::/0"

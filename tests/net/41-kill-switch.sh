@@ -77,6 +77,12 @@ write_a "0.0.0.0/0, ::/0"
 # With no more than the unit for it has.
 must ns a setpriv --no-new-privs --bounding-set -all,+net_admin,+dac_read_search --inh-caps -all "$build/culvert" block "$(conf a)"
 expect_closed "by culvert block"
+ns a "$build/culvert" status >"$tmp/closed"
+grep -qx "$tun is not running; its kill switch is closed: culvert down $tun opens it" "$tmp/closed" ||
+	fail "what status says of it: $(cat "$tmp/closed")"
+ns a "$build/culvert" status --json "$tun" >"$tmp/closed"
+expect_equal "exit status" 3 $?
+expect_equal "as JSON" "down on" "$(jq -r '.tunnels[0] | "\(.state) \(.kill_switch)"' "$tmp/closed")"
 # With this protocol systemd-networkd lets them be.
 for what in "rule list priority 31820" "rule list priority 31821" "route show table all type unreachable"; do
 	for family in 4 6; do
@@ -184,6 +190,7 @@ expect_closed "after kill -9"
 expect_match "what was undone" "rule ipv6 31821" "$(down)"
 expect_host_state a "$before" "after culvert down"
 expect_match "a second time" "nothing to put back" "$(down)"
+expect_equal "after a service that was stopped" "" "$(SERVICE_RESULT=success down)"
 expect_match "of a name that no tunnel has" "nothing to put back" "$(ns a "$build/culvert" down "$prefix-typo")"
 [ ! -e "/run/culvert/$prefix-typo.lock" ] || fail "culvert down makes a lock for a name that no tunnel has"
 

@@ -96,6 +96,23 @@ must ns a "$build/culvert" reload "$(dev a)"
 ahead >/dev/null
 expect_equal "exit status, stale although it is to be kept alive" 4 $?
 
+step "a peer that dies while there is a session"
+must sed -i "s/^PersistentKeepalive = 25/PersistentKeepalive = 1/" "$(conf a)"
+must ns a "$build/culvert" reload "$(dev a)"
+expect_equal "exit status with a living peer" 0 "$(exit_status "$(dev a)")"
+stop_culvert b
+background_in a traffic ping -n -q -i 0.2 "${inside4[b]}"
+wait_for 40 "the dead one" state_is b handshaking
+expect_equal "exit status, a peer that has died" 4 "$(exit_status "$(dev a)")"
+wait_for 10 "a line in the log" has_logged a ": b, .*: no answer to our handshakes for 10 seconds"
+start_culvert b "$(conf b)"
+wait_tunnel b
+wait_for 20 "b again" state_is b up
+expect_equal "exit status, it is back" 0 "$(exit_status "$(dev a)")"
+stop_background traffic INT
+must sed -i "s/^PersistentKeepalive = 1/PersistentKeepalive = 25/" "$(conf a)"
+must ns a "$build/culvert" reload "$(dev a)"
+
 step "the form of --json"
 status --json "$(dev a)" >"$tmp/status.json" || fail "culvert status --json: exit status $?"
 jq -e '

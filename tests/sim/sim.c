@@ -409,6 +409,9 @@ static void on_report(void *context, const struct tunnel_event *event)
 	end->events[event->kind]++;
 	if (event->cipher)
 		end->cipher = event->cipher;
+	if (event->source)
+		memcpy(end->refused_source, event->source,
+			event->source_family == AF_INET ? 4 : 16);
 	assert_non_null(tunnel_event_text(event->kind));
 }
 

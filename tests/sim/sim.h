@@ -91,7 +91,8 @@ struct sim_end {
 	unsigned messages[SIM_MESSAGES];
 	uint64_t message_time[SIM_MESSAGES]; /* of the last */
 	unsigned events[TUNNEL_EVENT_COUNT];
-	unsigned sends, bursts; /* calls, and bursts in them */
+	uint8_t refused_source[16]; /* of the last TUNNEL_SOURCE_REFUSED */
+	unsigned sends, bursts;     /* calls, and bursts in them */
 	/* Instead of taking the test packet, for tests that have outputs merged. */
 	void (*deliver)(struct sim_end *end, const struct iovec *parts, size_t count);
 	unsigned delivered;

@@ -101,6 +101,38 @@ static void since_when(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* A peer that we talked with does not answer: that is told once, long before its session is over,
+ * and also that it is back. */
+static void away_and_back(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_pair(5, kind);
+	struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+	const struct peer *peer = sim_peer(a, b);
+	unsigned sessions;
+	uint64_t back;
+
+	assert_true(sim_reaches(a, b, SECOND));
+	sessions = a->events[TUNNEL_SESSION_UP];
+	b->cut = true;
+	sim_traffic(a, b, SECOND);
+	sim_run(sim, 12 * SECOND); /* that it is silent is noticed after 4 s or 15 */
+	assert_int_equal(a->events[TUNNEL_NO_ANSWER], 0);
+	sim_run(sim, 23 * SECOND);
+	assert_int_equal(a->events[TUNNEL_NO_ANSWER], 1);
+	assert_int_equal(peer->trouble, TUNNEL_NO_ANSWER);
+	sim_run(sim, 30 * SECOND);
+	assert_int_equal(a->events[TUNNEL_NO_ANSWER], 1);
+	assert_int_equal(tunnel_counters(a->tunnel)->events[TUNNEL_NO_ANSWER], 1);
+	assert_int_equal(a->events[TUNNEL_SESSION_UP], sessions);
+	back = wall(a);
+	b->cut = false;
+	sim_run(sim, 10 * SECOND);
+	assert_int_equal(a->events[TUNNEL_SESSION_UP], sessions + 1);
+	assert_in_range(peer->up_since, back, wall(a));
+	assert_int_equal(peer->trouble, 0);
+	sim_free(sim);
+}
+
 /* Each time, not only those that are told. */
 static void events_are_counted(const struct sim_kind *kind)
 {
@@ -128,6 +160,7 @@ int main(void)
 		SIM_EACH(round_trip),
 		SIM_EACH(loss_is_counted),
 		SIM_EACH(since_when),
+		SIM_EACH(away_and_back),
 		SIM_ONCE(events_are_counted),
 	};
 

@@ -488,6 +488,7 @@ static void shared_key_filter(const struct sim_kind *kind)
 	sim_run(sim, SECOND);
 	assert_int_equal(b->delivered, delivered);
 	assert_int_equal(b->events[TUNNEL_SOURCE_REFUSED], 1);
+	assert_memory_equal(b->refused_source, packet + 12, 4);
 	sim_outbound(b, packet, sizeof(packet));
 	assert_int_equal(tunnel_counters(b->tunnel)->no_route, 1);
 	assert_int_equal(

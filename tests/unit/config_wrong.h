@@ -207,6 +207,13 @@ static const struct wrong wrong_keys[] = {
 	{ "[Interface]\nPrivateKeyFile = " KEY_1 "\n", 2, "belongs after PrivateKey =" },
 	{ PEER "PresharedKeyFile = " KEY_2 "\n", 5, "belongs after PresharedKey =" },
 	{ "[Interface]\nPrivateKeyFile = missing.key\n", 2, "Make one with 'culvert genkey'" },
+	/* Made of what a key is made of, but a path; and a key that lost its end. */
+	{ "[Interface]\nPrivateKeyFile = /etc/culvert/a/directory/with/a/long/name/office\n", 2,
+		"cannot open '/etc/culvert/a/directory/with/a/long/name/office'" },
+	{ "[Interface]\nPrivateKeyFile = keys/of/all/the/sites/and/one/of/them/office.key\n", 2,
+		"keys/of/all/the/sites" },
+	{ "[Interface]\nPrivateKeyFile = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBm\n", 2,
+		"looks like a key" },
 	{ "[Interface]\nPrivateKeyFile = .\n", 2, "not a regular file" },
 	{ INTERFACE "PrivateKeyFile = good.key\n", 3,
 		"exclude each other: remove line 2 or line 3" },

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -154,11 +155,77 @@ static void test_harmless(void **state)
 	assert_string_equal(cli_harmless(text), "b?[2Jad????");
 }
 
+/* What stands after -w, beside numbers that are right. */
+static void test_watch(void **state)
+{
+	static const struct {
+		const char *words[3];
+		const char *says;
+	} cases[] = {
+		{ { "-w", "0.5", "office" }, "a whole number of seconds from 1 to 3600\n" },
+		{ { "--watch", "-1" }, "a whole number of seconds" },
+		{ { "-w0" }, "a whole number of seconds" },
+		{ { "-w5s" }, "a whole number of seconds" },
+		{ { "--watch=" }, "a whole number of seconds" },
+		{ { "-w99999" }, "a whole number of seconds" },
+		{ { "-w", "no-such-tunnel" }, "no-such-tunnel is neither a tunnel that runs nor" },
+		{ { "-w5", "no-such-tunnel" }, "no-such-tunnel is neither a tunnel that runs nor" },
+		{ { "-w5", "a", "b" }, "name one tunnel, or none\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char *argv[5] = { (char *)"status" };
+		struct caught caught;
+		int argc = 1, status;
+
+		for (; argc < 4 && cases[i].words[argc - 1]; argc++)
+			argv[argc] = (char *)cases[i].words[argc - 1];
+		optind = 0;
+		catch_begin(&caught);
+		status = cli_status(argc, argv);
+		catch_end(&caught);
+		assert_int_equal(status, CLI_USAGE);
+		if (!strstr(caught.text, cases[i].says))
+			print_error("%s: %s", cases[i].words[0], caught.text);
+		assert_non_null(strstr(caught.text, cases[i].says));
+	}
+}
+
+/* What a tunnel could run with, but hardly as it was meant. */
+static void test_check(void **state)
+{
+	static const char file[] =
+		"[Interface]\nPrivateKey = AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n"
+		"User = no-such-user-here\n"
+		"[Peer]\nPublicKey = xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\n";
+	char path[] = "/tmp/cvXXXXXX.conf";
+	char *argv[] = { (char *)"check", path, NULL };
+	const int fd = mkstemps(path, 5);
+	struct caught caught;
+	int status;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, file, strlen(file)), strlen(file));
+	close(fd);
+	optind = 0;
+	catch_begin(&caught);
+	status = cli_check(2, argv);
+	catch_end(&caught);
+	unlink(path);
+	assert_int_equal(status, CLI_OK);
+	assert_non_null(strstr(caught.text, "warning: User = no-such-user-here: this host has no"));
+	assert_non_null(strstr(caught.text, ".conf:4: warning: this [Peer] has no AllowedIPs"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_engine_socket),
 		cmocka_unit_test(test_harmless),

@@ -156,6 +156,12 @@ static void test_whole_file(void **state)
 	assert_string_equal(config->name, "office");
 	assert_string_equal(config->path, path_of("run", "office.conf"));
 	assert_true(credentials_has(config->path));
+	/* A key file that is no credential can be read by nobody there. */
+	unlink(path_of("run", "office.key"));
+	assert_int_equal(load(), -EINVAL);
+	assert_non_null(strstr(problems.items[0].text,
+		"write PrivateKeyFile = office.key here, and "
+		"LoadCredential=office.key:/etc/culvert/office.key"));
 	unlink(path_of("run", "office.conf"));
 }
 

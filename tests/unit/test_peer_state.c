@@ -70,6 +70,16 @@ static const struct peer_facts asked = {
 	.tx_bytes = 148, .unanswered = 1, .unanswered_since = NOW - 14
 };
 static const struct peer_facts nameless = { .unresolved = true, .added = NOW - 100 };
+static const struct peer_facts renewing = {
+	.last_handshake = NOW - 125, .unanswered = 2, .unanswered_since = NOW - 10, .up_since = 1
+};
+static const struct peer_facts gone = {
+	.last_handshake = NOW - 30, .unanswered = 3, .unanswered_since = NOW - 11, .up_since = 1
+};
+/* We gave up, and its session is not over yet. */
+static const struct peer_facts given_up = {
+	.last_handshake = NOW - 120, .unanswered_since = NOW - 100, .up_since = 1
+};
 static const struct peer_facts idle = { .last_handshake = NOW - 1000 };
 static const struct peer_facts stale = { .last_handshake = NOW - 1000, .keepalive = 25 };
 static const struct peer_facts never = { .added = NOW - 5, .keepalive = 25 };
@@ -90,6 +100,11 @@ static void test_summary(void **state)
 		{ { { &nameless, true }, { &asked, true }, { &asked, true } },
 			"0 of 3 peers up; peer 0: unresolved since 01:45:00; 2 more do not "
 			"answer" },
+		/* It has a session, but does not answer. */
+		{ { { &renewing, true } }, "1 of 1 peers up" },
+		{ { { &gone, true } }, "0 of 1 peers up; peer 0: handshaking since 01:46:29" },
+		{ { { &gone, false }, { &up, true } }, "1 of 2 peers up" },
+		{ { { &given_up, true } }, "0 of 1 peers up; peer 0: handshaking since 01:45:00" },
 		/* Who calls us may be away, and who has nothing to say may be silent. */
 		{ { { &asked, false }, { &idle, true }, { &up, true } }, "1 of 3 peers up" },
 		/* But not if it is to be kept alive. */

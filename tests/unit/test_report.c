@@ -148,6 +148,26 @@ static void many_addresses(void **state)
 	assert_non_null(strstr(last_line, "[596 more like this were not logged]"));
 }
 
+/* Which address of the inside a peer may not use. */
+static void refused_sources(void **state)
+{
+	const uint8_t v4[4] = { 10, 9, 0, 7 }, v6[16] = { 0xfd, 9, [15] = 7 };
+	const struct endpoint from = make_endpoint(0xc0000201, 51820);
+	struct tunnel_event event = {
+		.kind = TUNNEL_SOURCE_REFUSED, .from = &from, .source = v4, .source_family = AF_INET
+	};
+
+	(void)state;
+	report_event(report, &event, START);
+	assert_int_equal(lines(), 1);
+	assert_non_null(strstr(last_line, "AllowedIPs was refused (10.9.0.7)\n"));
+	event.source = v6;
+	event.source_family = AF_INET6;
+	report_event(report, &event, START + 3600 * WIRE_SECOND);
+	assert_int_equal(lines(), 1);
+	assert_non_null(strstr(last_line, "AllowedIPs was refused (fd09::7)\n"));
+}
+
 /* Each kind has a text and a priority; what needs a key and some time is never left out. */
 static void every_kind(void **state)
 {
@@ -159,7 +179,8 @@ static void every_kind(void **state)
 			tell((enum tunnel_event_kind)kind, 7, 1, START);
 			seen += lines();
 		}
-		if (kind == TUNNEL_SESSION_UP || kind == TUNNEL_REKEYED || kind == TUNNEL_GAVE_UP)
+		if (kind == TUNNEL_SESSION_UP || kind == TUNNEL_REKEYED || kind == TUNNEL_GAVE_UP ||
+			kind == TUNNEL_NO_ANSWER)
 			assert_int_equal(seen, 20);
 		else
 			assert_int_equal(seen, 1);
@@ -189,6 +210,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_address, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_addresses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refused_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_kind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(send_errors, set_up, tear_down),
 	};

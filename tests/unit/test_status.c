@@ -158,29 +158,34 @@ static void test_states(void **state)
 		unsigned keepalive, unanswered;
 		enum peer_state expected;
 		bool degraded;
-		uint64_t since;
+		uint64_t since, unanswered_since;
 	} cases[] = {
-		{ NOW, 1, false, "x", true, 0, 0, PEER_UP, false, 20 },
-		{ NOW - 179, 1, false, "x", true, 0, 0, PEER_UP, false, 20 },
-		{ NOW - 179, 1, false, "x", true, 25, 3, PEER_UP, false, 20 }, /* renewing it */
-		{ NOW + 50, 1, false, "x", true, 0, 0, PEER_UP, false,
-			20 }, /* the clock went back */
-		{ NOW - 180, 1, false, "x", true, 0, 0, PEER_STALE, false, NOW },
-		{ NOW - 300, 1, false, "x", true, 25, 0, PEER_STALE, true, NOW - 120 },
-		{ NOW - 300, 1, false, "x", true, 0, 1, PEER_HANDSHAKING, true, 30 },
-		{ 0, 0, false, NULL, true, 0, 0, PEER_NEVER, false, 10 },
-		{ 0, 0, false, NULL, true, 25, 0, PEER_NEVER, true, 10 },
-		{ 0, 148, false, "x", true, 0, 1, PEER_HANDSHAKING, true, 30 },
-		{ 0, 148, false, "x", true, 0, 0, PEER_HANDSHAKING, true, 30 }, /* gave up */
-		{ 0, 0, true, NULL, true, 0, 0, PEER_UNRESOLVED, true, 10 },
+		{ NOW, 1, false, "x", true, 0, 0, PEER_UP, false, 20, 0 },
+		{ NOW - 179, 1, false, "x", true, 0, 0, PEER_UP, false, 20, 0 },
+		/* renewing it, and for how long that may take */
+		{ NOW - 179, 1, false, "x", true, 25, 3, PEER_UP, false, 20, NOW - 10 },
+		{ NOW - 179, 1, false, "x", true, 25, 3, PEER_HANDSHAKING, true, NOW - 11,
+			NOW - 11 },
+		{ NOW - 20, 1, false, "x", false, 25, 3, PEER_HANDSHAKING, false, NOW - 11,
+			NOW - 11 },
+		{ NOW + 50, 1, false, "x", true, 0, 0, PEER_UP, false, 20,
+			0 }, /* the clock went back */
+		{ NOW - 180, 1, false, "x", true, 0, 0, PEER_STALE, false, NOW, 0 },
+		{ NOW - 300, 1, false, "x", true, 25, 0, PEER_STALE, true, NOW - 120, 0 },
+		{ NOW - 300, 1, false, "x", true, 0, 1, PEER_HANDSHAKING, true, 30, 30 },
+		{ 0, 0, false, NULL, true, 0, 0, PEER_NEVER, false, 10, 0 },
+		{ 0, 0, false, NULL, true, 25, 0, PEER_NEVER, true, 10, 0 },
+		{ 0, 148, false, "x", true, 0, 1, PEER_HANDSHAKING, true, 30, 30 },
+		{ 0, 148, false, "x", true, 0, 0, PEER_HANDSHAKING, true, 30, 30 }, /* gave up */
+		{ 0, 0, true, NULL, true, 0, 0, PEER_UNRESOLVED, true, 10, 0 },
 		/* it came to us meanwhile */
-		{ NOW - 5, 1, true, "x", true, 0, 0, PEER_UP, false, 20 },
-		{ NOW - 500, 1, true, "x", true, 0, 0, PEER_STALE, false, NOW - 320 },
+		{ NOW - 5, 1, true, "x", true, 0, 0, PEER_UP, false, 20, 0 },
+		{ NOW - 500, 1, true, "x", true, 0, 0, PEER_STALE, false, NOW - 320, 0 },
 		/* road warriors that are away, be it with traffic for them or a keepalive */
-		{ NOW - 500, 1, false, "x", false, 0, 0, PEER_STALE, false, NOW - 320 },
-		{ NOW - 500, 1, false, "x", false, 25, 0, PEER_STALE, false, NOW - 320 },
-		{ NOW - 500, 1, false, "x", false, 25, 2, PEER_HANDSHAKING, false, 30 },
-		{ 0, 0, false, NULL, false, 25, 0, PEER_NEVER, false, 10 },
+		{ NOW - 500, 1, false, "x", false, 0, 0, PEER_STALE, false, NOW - 320, 0 },
+		{ NOW - 500, 1, false, "x", false, 25, 0, PEER_STALE, false, NOW - 320, 0 },
+		{ NOW - 500, 1, false, "x", false, 25, 2, PEER_HANDSHAKING, false, 30, 30 },
+		{ 0, 0, false, NULL, false, 25, 0, PEER_NEVER, false, 10, 0 },
 	};
 
 	(void)state;
@@ -191,7 +196,7 @@ static void test_states(void **state)
 			.endpoint_name = cases[i].in_file ? "b.example:7" : NULL,
 			.added = 10,
 			.up_since = 20,
-			.unanswered_since = 30,
+			.unanswered_since = cases[i].unanswered_since,
 			.unresolved = cases[i].unresolved,
 			.endpoint = cases[i].endpoint,
 			.keepalive = cases[i].keepalive };
@@ -208,6 +213,41 @@ static void test_states(void **state)
 		status.engine_answered = false;
 		assert_true(status_is_degraded(&status, NOW));
 	}
+}
+
+/* A tunnel by rules whose mark was changed sends into itself. */
+static void test_mark(void **state)
+{
+	struct status status = { .state = "running", .engine_answered = true };
+
+	(void)state;
+	status.fwmark = 7;
+	assert_false(status_is_degraded(&status, NOW));
+	status.mark_of_rules = 7;
+	assert_false(status_is_degraded(&status, NOW));
+	status.fwmark = 0;
+	assert_true(status_is_degraded(&status, NOW));
+}
+
+static char *print(const struct status *status, bool json);
+
+/* It does not run, and nothing passes. */
+static void test_left_closed(void **state)
+{
+	const struct status status = {
+		.name = "office", .state = STATUS_DOWN, .kill_switch = "on"
+	};
+	char *text = print(&status, false);
+
+	(void)state;
+	assert_string_equal(text, "office is not running; its kill switch is closed: culvert down "
+				  "office opens it\n");
+	free(text);
+	text = print(&status, true);
+	assert_non_null(strstr(text, "\"state\": \"down\""));
+	assert_non_null(strstr(text, "\"kill_switch\": \"on\""));
+	assert_non_null(strstr(text, "\"device\": null"));
+	free(text);
 }
 
 static char *print(const struct status *status, bool json)
@@ -434,6 +474,8 @@ int main(void)
 		cmocka_unit_test(test_secrets_are_wiped),
 		cmocka_unit_test(test_bad_answers),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_mark),
+		cmocka_unit_test(test_left_closed),
 		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_offload),

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/strip.h"
+#include "host/policy.h"
 
 #define KEY_1 "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 #define KEY_2 "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
@@ -94,6 +95,28 @@ static void what_wg_knows_stays(void **state)
 		"\n[Peer]\nPublicKey = " PUBLIC_2 "\nEndpoint = vpn.example.net:51820\n");
 }
 
+/* The device's name is the file's: wg0. */
+static void an_automatic_mark_stays(void **state)
+{
+#define FILE_WITH(line, allowed)                                                     \
+	"[Interface]\nPrivateKey = " KEY_1 "\n" line "[Peer]\nPublicKey = " PUBLIC_1 \
+	"\nAllowedIPs = " allowed "\n"
+#define STRIPPED_WITH(line, allowed)                                                   \
+	"[Interface]\nPrivateKey = " KEY_1 "\n" line "\n[Peer]\nPublicKey = " PUBLIC_1 \
+	"\nAllowedIPs = " allowed "\n"
+	char expected[512];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), STRIPPED_WITH("FwMark = 0x%x\n", "0.0.0.0/0"),
+		policy_mark("wg0"));
+	assert_stripped(FILE_WITH("", "0.0.0.0/0"), expected);
+	assert_stripped(FILE_WITH("FwMark = off\n", "0.0.0.0/0"), expected);
+	assert_stripped(FILE_WITH("FwMark = 7\n", "0.0.0.0/0"),
+		STRIPPED_WITH("FwMark = 0x7\n", "0.0.0.0/0"));
+	assert_stripped(FILE_WITH("Table = off\n", "0.0.0.0/0"), STRIPPED_WITH("", "0.0.0.0/0"));
+	assert_stripped(FILE_WITH("", "10.0.0.0/8"), STRIPPED_WITH("", "10.0.0.0/8"));
+}
+
 static void key_files_are_read_in(void **state)
 {
 	(void)state;
@@ -123,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_wg_knows_stays),
+		cmocka_unit_test(an_automatic_mark_stays),
 		cmocka_unit_test(key_files_are_read_in),
 		cmocka_unit_test(a_shared_key_cannot),
 	};

@@ -54,6 +54,7 @@
 	"culvert_source_refused=0\n"     \
 	"culvert_rekeyed=0\n"            \
 	"culvert_routing_loop=0\n"       \
+	"culvert_no_answer=0\n"          \
 	"culvert_no_route=0\n"           \
 	"culvert_malformed=0\n"          \
 	"culvert_unknown_session=0\n"    \
