@@ -5,8 +5,8 @@
 
 #include "host/config.h"
 
-/* A digest of this machine's id and the tunnel's addresses: two machines cloned from one image have the
- * same id, but never the same addresses in one tunnel. */
+/* A digest of this machine's id and the tunnel's addresses: two machines cloned from one image have
+ * the same id, but never the same addresses in one tunnel. */
 void host_id_make(uint8_t id[KEY_LEN], const struct config *config);
 
 #endif

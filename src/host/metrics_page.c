@@ -38,8 +38,9 @@ struct row {
 #define DROP(key, reason)                                                                        \
 	LABELED(key, "culvert_drops", "Packets and messages that belong to no peer or session.", \
 		"reason=\"" reason "\"")
-#define TUN_DROP(key, direction)                                                           \
-	LABELED(key, "culvert_tun_drops", "Writes to and reads of the network device that failed.", \
+#define TUN_DROP(key, direction)                                          \
+	LABELED(key, "culvert_tun_drops",                                 \
+		"Writes to and reads of the network device that failed.", \
 		"direction=\"" direction "\"")
 #define UDP_DROP(key, direction)                                                               \
 	LABELED(key, "culvert_udp_drops",                                                      \
