@@ -17,22 +17,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#if defined(__has_include)
-#if __has_include(<valgrind/memcheck.h>)
-#define HAVE_MEMCHECK
-#include <valgrind/memcheck.h>
-#endif
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#undef HAVE_MEMCHECK
-#endif
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#undef HAVE_MEMCHECK
-#endif
+#ifdef HAVE_MEMCHECK /* configure found its header, and no sanitizer is asked for */
 
-#ifdef HAVE_MEMCHECK
+#include <valgrind/memcheck.h>
 
 #include "core/chacha.h"
 #include "core/tunnel_internal.h"
