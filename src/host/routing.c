@@ -439,10 +439,9 @@ void routing_status(const struct monitor *monitor, struct text *out)
 	const bool ipv4 = routing->policy.ipv4, ipv6 = routing->policy.ipv6;
 
 	if (ipv4 || ipv6)
-		text_add(out, "routing=%s%s%s by rules into table %u\n", ipv4 ? "IPv4" : "",
-			ipv4 && ipv6 ? " and " : "", ipv6 ? "IPv6" : "", routing->policy.mark);
-	if (ipv4 || ipv6)
-		text_add(out, "mark=%u\n", routing->policy.mark);
+		text_add(out, "mark=%u\nrouting=%s%s%s by rules into table %u\n",
+			routing->policy.mark, ipv4 ? "IPv4" : "", ipv4 && ipv6 ? " and " : "",
+			ipv6 ? "IPv6" : "", routing->policy.mark);
 	text_add(out, "kill_switch=%s\n",
 		!monitor->config->kill_switch ? "off"
 		: routing->paused_until       ? "paused"

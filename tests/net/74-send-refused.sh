@@ -69,10 +69,10 @@ goes_on "when it is up again"
 step "a way that became narrow"
 handshake=$(handshake_time a b)
 must ip -n "$prefix-a" link set wan mtu 1280
-ns a ping -n -q -c 5 -i 0.02 -W 1 -M do -s 1390 "${inside4[b]}" >/dev/null 2>&1
+ns a ping -n -q -c 5 -i 0.02 -W 1 -M "do" -s 1390 "${inside4[b]}" >/dev/null 2>&1
 goes_on_as_before "with small packets"
 must ip -n "$prefix-a" link set wan mtu 1500
-must ns a ping -n -q -c 3 -i 0.02 -W 2 -M do -s 1390 "${inside4[b]}"
+must ns a ping -n -q -c 3 -i 0.02 -W 2 -M "do" -s 1390 "${inside4[b]}"
 
 step "a queue that is full"
 must ns a tc qdisc add dev wan root tbf rate 2mbit burst 3000 limit 3000

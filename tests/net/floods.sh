@@ -63,6 +63,7 @@ times() { awk '{ printf "%d %d", $1 / 1000000, $2 / 1000000 }' "/proc/$(engine_p
 
 # One round: traffic beside the flood at another socket, for a few seconds, then at the tunnel's. Sets with, without, sent;
 # cpu: ms of the engine, waited: for each 100 ms how many it had work, and other processes had the processor.
+# shellcheck disable=SC2034 # for the caller
 flood_round() { # SOURCES RATE SECONDS IPERF-OPTION...
 	local sources=$1 rate=$2 seconds=$3 before after begin
 	shift 3
