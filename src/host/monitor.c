@@ -323,11 +323,17 @@ static int check_rights(struct monitor *monitor)
 {
 	char text[RIGHTS_REFUSAL_SIZE];
 	const char *refusal = rights_refusal(monitor->config, monitor->no_hooks, text);
+	int error;
 
-	if (!refusal)
-		return geteuid() ? rights_keep_to_us() : rights_use_needed();
-	monitor_error(monitor, "%s: %s", monitor->config->path, refusal);
-	return -EPERM;
+	if (refusal) {
+		monitor_error(monitor, "%s: %s", monitor->config->path, refusal);
+		return -EPERM;
+	}
+	error = geteuid() ? rights_keep_to_us() : rights_use_needed();
+	if (error)
+		monitor_error(
+			monitor, "cannot give up rights that are not needed: %s", strerror(-error));
+	return error;
 }
 
 static int prepare(struct monitor *monitor)

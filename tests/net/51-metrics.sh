@@ -84,7 +84,7 @@ expect_equal "its capabilities" 0000000000000000 "$(awk '$1 == "CapEff:" { print
 for secret in "$psk" "$(cat "$tmp/a.key")"; do
 	! grep -qF -- "$secret" "$tmp/page" || fail "a secret is on the page"
 done
-holds_a_key "$(status_of a .pid)" || fail "the keys are not even found in the monitor's memory"
+holds_a_key "$(engine_pid a)" || fail "the engine has no key, or nobody can find it"
 ! holds_a_key "$pid" || fail "a key is in the memory of the metrics process"
 
 step "its death is said and costs nothing else; down leaves nothing"
