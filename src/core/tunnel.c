@@ -85,7 +85,7 @@ static uint64_t hash_place(const struct tunnel *tunnel, const uint8_t *bytes, si
 	return hash;
 }
 
-void tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint)
+bool tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint)
 {
 	const bool moves = !endpoint_equal(&peer->endpoint, endpoint);
 	uint8_t bytes[18];
@@ -96,15 +96,14 @@ void tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct en
 	if (moves && endpoint_is_set(endpoint))
 		table_insert(&tunnel->endpoints, &peer->by_endpoint,
 			hash_place(tunnel, bytes, endpoint_to_bytes(endpoint, bytes)));
+	return moves;
 }
 
 void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint *from)
 {
-	const bool moved =
-		endpoint_is_set(&peer->endpoint) && !endpoint_equal(&peer->endpoint, from);
+	const bool was_somewhere = endpoint_is_set(&peer->endpoint);
 
-	tunnel_place_peer(tunnel, peer, from);
-	if (moved)
+	if (tunnel_place_peer(tunnel, peer, from) && was_somewhere)
 		tunnel_report(tunnel,
 			(struct tunnel_event){
 				.kind = TUNNEL_ENDPOINT_CHANGED, .peer = peer, .from = from });

@@ -107,8 +107,9 @@ void tunnel_send_keepalive(struct tunnel *tunnel, struct peer *peer, struct now 
 /* After facts were told to a peer's timers: wake up in time. */
 void tunnel_schedule(struct tunnel *tunnel, struct peer *peer);
 
-/* From now on the peer is reached there. Whoever sets an endpoint does it by this. */
-void tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint);
+/* From now on the peer is reached there. Whoever sets an endpoint does it by this. Returns whether
+ * that is another address or port than before. */
+bool tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint);
 
 /* An authentic message came from there. */
 void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint *from);
