@@ -48,21 +48,11 @@ static bool lookup_matches(
 	       !strcmp(earlier->peer->endpoint.port, lookup->peer->endpoint.port);
 }
 
-static int compare_peers(const void *a, const void *b)
-{
-	const struct monitor_peer *left = a, *right = b;
-
-	return memcmp(left->key, right->key, KEY_LEN);
-}
-
 const struct monitor_peer *endpoints_peer(const struct monitor *monitor, const uint8_t key[KEY_LEN])
 {
-	struct monitor_peer wanted = { 0 };
+	const ptrdiff_t at = key_index_find(&monitor->peer_index, key);
 
-	if (!monitor->peers)
-		return NULL;
-	memcpy(wanted.key, key, KEY_LEN);
-	return bsearch(&wanted, monitor->peers, monitor->peer_count, sizeof(wanted), compare_peers);
+	return at == KEY_INDEX_NONE ? NULL : &monitor->peers[at];
 }
 
 static struct monitor_lookup *find_lookup(const struct monitor *monitor, const uint8_t key[KEY_LEN])
@@ -94,32 +84,43 @@ static bool has_name(const struct config_peer *peer)
 	       resolve_numeric(peer->endpoint.host, peer->endpoint.port, &endpoint);
 }
 
+static struct monitor_peer *peers_of(const struct config *config)
+{
+	struct monitor_peer *peers = calloc(config->peer_count + 1, sizeof(*peers));
+
+	for (size_t i = 0; peers && i < config->peer_count; i++) {
+		peers[i].of = &config->peers[i];
+		diff_peer_key(config, peers[i].of, peers[i].key);
+	}
+	return peers;
+}
+
 int endpoints_plan(struct monitor *monitor, bool reload)
 {
 	const struct config *config = monitor->config;
 	struct monitor_lookup *lookups = calloc(config->peer_count + 1, sizeof(*lookups));
-	struct monitor_peer *peers = calloc(config->peer_count + 1, sizeof(*peers));
+	struct monitor_peer *peers = peers_of(config);
+	struct key_index index;
 	size_t count = 0;
 
-	if (!lookups || !peers) {
+	if (!lookups || !peers ||
+		key_index_make(&index, peers, config->peer_count, sizeof(*peers),
+			offsetof(struct monitor_peer, key))) {
 		free(lookups);
 		free(peers);
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < config->peer_count; i++) {
-		peers[i].of = &config->peers[i];
-		diff_peer_key(config, peers[i].of, peers[i].key);
 		if (!has_name(peers[i].of))
 			continue;
 		peers[i].lookup = &lookups[count++];
 		lookup_init(monitor, &peers[i], reload);
 	}
-	qsort(peers, config->peer_count, sizeof(*peers), compare_peers);
 	endpoints_free(monitor);
 	monitor->lookups = lookups;
 	monitor->lookup_count = count;
 	monitor->peers = peers;
-	monitor->peer_count = config->peer_count;
+	monitor->peer_index = index;
 	monitor->names_due = monitor_now() + NAMES_POLL;
 	return 0;
 }
@@ -133,7 +134,7 @@ void endpoints_free(struct monitor *monitor)
 	monitor->lookups = NULL;
 	monitor->lookup_count = 0;
 	monitor->peers = NULL;
-	monitor->peer_count = 0;
+	key_index_free(&monitor->peer_index);
 }
 
 uint64_t endpoints_due(const struct monitor *monitor)

@@ -23,6 +23,7 @@
 #include "host/config.h"
 #include "host/diff.h"
 #include "host/dns.h"
+#include "host/key_index.h"
 #include "host/metrics.h"
 #include "host/names.h"
 #include "host/netlink.h"
@@ -149,8 +150,8 @@ struct monitor {
 
 	struct monitor_lookup *lookups;
 	size_t lookup_count;
-	struct monitor_peer *peers; /* by key */
-	size_t peer_count;
+	struct monitor_peer *peers; /* the file's, in its order */
+	struct key_index peer_index;
 
 	struct notify notify;
 	uint64_t watchdog_due;                    /* milliseconds */
