@@ -40,8 +40,7 @@ int sandbox_protect(void)
 	return 0;
 }
 
-/* A change of user clears them, but for the inheritable ones. */
-static int keep_capabilities(uint64_t kept)
+int sandbox_keep_capabilities(uint64_t kept)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
@@ -74,7 +73,8 @@ int sandbox_drop_user(uid_t uid, gid_t gid)
 	empty_bounding_set();
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
-	error = keep_capabilities(0);
+	/* A change of user clears them, but for the inheritable ones. */
+	error = sandbox_keep_capabilities(0);
 	if (error)
 		return error;
 	if (setuid(0) == 0 || setgid(0) == 0 || geteuid() != uid || getegid() != gid)
@@ -168,7 +168,7 @@ static int become(const struct sandbox *sandbox)
 	if (sandbox->uid)
 		return sandbox_drop_user(sandbox->uid, sandbox->gid);
 	empty_bounding_set();
-	error = keep_capabilities(sandbox->capabilities);
+	error = sandbox_keep_capabilities(sandbox->capabilities);
 	return error ? error : sandbox_protect();
 }
 

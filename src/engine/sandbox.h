@@ -56,6 +56,10 @@ int sandbox_enclose(const struct sandbox *sandbox);
  */
 int sandbox_protect(void);
 
+/* Keeps these capabilities (1 << number) of those that there are, and has them in effect; none are
+ * inheritable. 0 or -errno. */
+int sandbox_keep_capabilities(uint64_t kept);
+
 /* Becomes this user (not root) and group for good, without supplementary groups and capabilities;
  * makes sure that there is no way back. 0, or -errno: then the process must end. */
 int sandbox_drop_user(uid_t uid, gid_t gid);

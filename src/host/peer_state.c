@@ -7,11 +7,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/wire.h"
 #include "host/text.h"
 
 enum {
-	SESSION_SECONDS = 180, /* a session lives that long after its handshake */
-	ANSWER_SECONDS = 10,   /* WIRE_MISSED_TIME: for so long an answer may take, with retries */
+	SESSION_SECONDS = WIRE_REJECT_AFTER_TIME / WIRE_SECOND,
+	ANSWER_SECONDS =
+		WIRE_MISSED_TIME / WIRE_SECOND, /* so long an answer may take, with retries */
 };
 
 enum peer_state peer_state(const struct peer_facts *facts, uint64_t now)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 #include "engine/listener.h"
-#include "host/rights.h"
+#include "engine/sandbox.h"
 
 const char *place_directory(void)
 {
@@ -139,7 +140,7 @@ int place_become_owner(const char *name, bool *became)
 		setresgid(directory.st_gid, directory.st_gid, directory.st_gid) < 0 ||
 		setresuid(directory.st_uid, directory.st_uid, directory.st_uid) < 0)
 		return -errno;
-	error = rights_keep_network();
+	error = sandbox_keep_capabilities(1ULL << CAP_NET_ADMIN);
 	*became = !error;
 	return error;
 }

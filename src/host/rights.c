@@ -49,16 +49,6 @@ int rights_keep_to_us(void)
 	return no_root_from_here();
 }
 
-int rights_keep_network(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct wanted[_LINUX_CAPABILITY_U32S_3] = {
-		{ .effective = 1U << CAP_NET_ADMIN, .permitted = 1U << CAP_NET_ADMIN }
-	};
-
-	return syscall(SYS_capset, &header, wanted) < 0 ? -errno : 0;
-}
-
 int rights_use_needed(void)
 {
 	static const unsigned needed[] = { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW,

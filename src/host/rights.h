@@ -32,9 +32,6 @@ int rights_use_needed(void);
 /* No core dumps of this process, which reads keys. Programs that it runs may have theirs. */
 void rights_forbid_core_dumps(void);
 
-/* Of all capabilities only the one to configure the network. 0 or -errno. */
-int rights_keep_network(void);
-
 enum { RIGHTS_REFUSAL_SIZE = 256 };
 
 /* Says which of a file's settings cannot be had, because hooks are not wanted or we are not root;
