@@ -4,163 +4,79 @@
 #include "host/no_root.h"
 
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-
-#if defined(__x86_64__)
-#define NATIVE AUDIT_ARCH_X86_64
-#elif defined(__i386__)
-#define NATIVE AUDIT_ARCH_I386
-#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define NATIVE AUDIT_ARCH_AARCH64
-#elif defined(__arm__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define NATIVE AUDIT_ARCH_ARM
-#elif defined(__riscv) && __riscv_xlen == 64
-#define NATIVE AUDIT_ARCH_RISCV64
-#elif defined(__powerpc64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define NATIVE AUDIT_ARCH_PPC64LE
-#elif defined(__s390x__)
-#define NATIVE AUDIT_ARCH_S390X
-#elif defined(__mips__) && defined(_ABIO32) && _MIPS_SIM == _ABIO32
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define NATIVE AUDIT_ARCH_MIPSEL
-#else
-#define NATIVE AUDIT_ARCH_MIPS
-#endif
-#endif
-
-/* By whichever name the processor has those with numbers of 32 bits. */
-#ifdef SYS_setuid32
-#define CALL(name) SYS_##name##32
-#else
-#define CALL(name) SYS_##name
-#endif
+#include <string.h>
 
 static const struct call {
-	unsigned number, arguments; /* the first of its arguments, none of which may be 0 */
+	const char *name;
+	unsigned arguments; /* the first of its arguments, none of which may be 0 */
 } calls[] = {
-	{ CALL(setuid), 1 },
-	{ CALL(setgid), 1 },
-	{ CALL(setreuid), 2 },
-	{ CALL(setregid), 2 },
-	{ CALL(setresuid), 3 },
-	{ CALL(setresgid), 3 },
-	{ CALL(setfsuid), 1 },
-	{ CALL(setfsgid), 1 },
-#ifdef SYS_setuid32
-	/* Numbers of 16 bits, which nobody uses any more: 0 arguments, never. */
-	{ SYS_setuid, 0 },
-	{ SYS_setgid, 0 },
-	{ SYS_setreuid, 0 },
-	{ SYS_setregid, 0 },
-	{ SYS_setresuid, 0 },
-	{ SYS_setresgid, 0 },
-	{ SYS_setfsuid, 0 },
-	{ SYS_setfsgid, 0 },
-	{ SYS_setgroups, 0 },
-#endif
+	{ "setuid", 1 },
+	{ "setgid", 1 },
+	{ "setreuid", 2 },
+	{ "setregid", 2 },
+	{ "setresuid", 3 },
+	{ "setresgid", 3 },
+	{ "setfsuid", 1 },
+	{ "setfsgid", 1 },
+	/* Where the first ones take but 16 bits. */
+	{ "setuid32", 1 },
+	{ "setgid32", 1 },
+	{ "setreuid32", 2 },
+	{ "setregid32", 2 },
+	{ "setresuid32", 3 },
+	{ "setresgid32", 3 },
+	{ "setfsuid32", 1 },
+	{ "setfsgid32", 1 },
 };
 
-enum { CALL_COUNT = sizeof(calls) / sizeof(*calls), MOST_STEPS = 96 };
-
-struct program {
-	struct sock_filter steps[MOST_STEPS];
-	unsigned short count;
-};
-
-static void add(struct program *program, unsigned code, uint32_t value, unsigned yes, unsigned no)
+/* What the kernel takes of an argument: the rest may be anything. */
+static uint64_t bits_of(const char *name)
 {
-	program->steps[program->count++] = (struct sock_filter){
-		.code = (uint16_t)code, .jt = (uint8_t)yes, .jf = (uint8_t)no, .k = value
-	};
+	const bool has_both = seccomp_syscall_resolve_name("setuid32") >= 0;
+
+	return has_both && !strstr(name, "32") ? UINT16_MAX : UINT32_MAX;
 }
 
-static void load(struct program *program, size_t offset)
+static int refuse_zeros(scmp_filter_ctx filter, const struct call *call)
 {
-	add(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+	const int number = seccomp_syscall_resolve_name(call->name);
+	int error = 0;
+
+	for (unsigned i = 0; i < call->arguments && !error; i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 1,
+			SCMP_CMP(i, SCMP_CMP_MASKED_EQ, bits_of(call->name), 0));
+	return error;
 }
 
-/* The kernel takes 32 of an argument's 64 bits. */
-static void load_argument(struct program *program, unsigned i)
+static int refuse_groups(scmp_filter_ctx filter, const char *name)
 {
-	const size_t low = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0;
-
-	load(program, offsetof(struct seccomp_data, args) + 8 * (size_t)i + low);
-}
-
-static void say(struct program *program, bool allowed)
-{
-	add(program, BPF_RET | BPF_K, allowed ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EPERM, 0,
-		0);
-}
-
-/* The next step if what was loaded is the value; else that many are left out. */
-static void only_if(struct program *program, uint32_t value, unsigned steps)
-{
-	add(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, steps);
-}
-
-/* In one way of calling the kernel alone; x32 is another one under the same name. */
-static void refuse_foreign(struct program *program, uint32_t native)
-{
-	load(program, offsetof(struct seccomp_data, arch));
-	add(program, BPF_JMP | BPF_JEQ | BPF_K, native, 1, 0);
-	say(program, false);
-	load(program, offsetof(struct seccomp_data, nr));
-	if (native == AUDIT_ARCH_X86_64) {
-		add(program, BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
-		say(program, false);
-	}
-}
-
-static void refuse_zeros(struct program *program, const struct call *call)
-{
-	only_if(program, call->number, call->arguments * 3 + 1);
-	for (unsigned i = 0; i < call->arguments; i++) {
-		load_argument(program, i);
-		only_if(program, 0, 1);
-		say(program, false);
-	}
-	say(program, call->arguments);
-}
-
-static void refuse_groups(struct program *program)
-{
-	only_if(program, CALL(setgroups), 4);
-	load_argument(program, 0);
-	only_if(program, 0, 1);
-	say(program, true);
-	say(program, false);
-}
-
-static void make(struct program *program, uint32_t native)
-{
-	refuse_foreign(program, native);
-	for (unsigned i = 0; i < CALL_COUNT; i++)
-		refuse_zeros(program, &calls[i]);
-	refuse_groups(program);
-	say(program, true);
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(name),
+		1, SCMP_A0(SCMP_CMP_NE, 0));
 }
 
 int no_root_from_here(void)
 {
-#ifdef NATIVE
-	struct program program = { 0 };
-	struct sock_fprog filter = { .filter = program.steps };
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int error;
 
-	make(&program, NATIVE);
-	filter.len = program.count;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
-		return -errno;
-	return 0;
-#else
-	return -EOPNOTSUPP;
-#endif
+	if (!filter)
+		return -ENOMEM;
+	/* Other ways of calling the kernel, as that of 32-bit programs, have other numbers. */
+	error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
+	seccomp_attr_set(
+		filter, SCMP_FLTATR_CTL_SSB, 1); /* as sandbox_filter; costs time at most */
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls) && !error; i++)
+		error = refuse_zeros(filter, &calls[i]);
+	if (!error)
+		error = refuse_groups(filter, "setgroups");
+	if (!error)
+		error = refuse_groups(filter, "setgroups32");
+	if (!error)
+		error = seccomp_load(filter);
+	seccomp_release(filter);
+	return error;
 }

@@ -52,6 +52,9 @@ static int users(void)
 	EXPECT_REFUSED(setfsuid(0));
 	/* What the kernel does not see is not seen here either. */
 	EXPECT_REFUSED(syscall(SYS_setresuid, 1L << 32, -1L, -1L));
+#ifdef __x86_64__ /* x32: the same under other numbers */
+	EXPECT_REFUSED(syscall(0x40000000 + SYS_setuid, 0L));
+#endif
 	EXPECT(!setresuid(KEEP, SOMEBODY, KEEP) && geteuid() == SOMEBODY);
 	EXPECT_REFUSED(seteuid(0));
 	return 0;
