@@ -55,7 +55,7 @@ static int refuse_zeros(scmp_filter_ctx filter, const struct call *call)
 static int refuse_groups(scmp_filter_ctx filter, const char *name)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(name),
-		1, SCMP_A0(SCMP_CMP_NE, 0));
+		1, SCMP_A0(SCMP_CMP_NE, 0, 0));
 }
 
 int no_root_from_here(void)
