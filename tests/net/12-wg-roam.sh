@@ -6,12 +6,6 @@
 need_program "$1" && need_program "$2"
 need_tool relay
 
-follows() { # NS PEER ENDPOINT: a ping of the peer that moved brings its new endpoint
-	pings "$2" "${inside4[$1]}"
-	wait_for 2 "$1 follows $2 to $3" endpoint_is "$1" "$2" "$3"
-	pings "$1" "${inside4[$2]}"
-}
-
 gone_port() { ! udp_bound "$@"; }
 
 two_ends

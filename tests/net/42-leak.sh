@@ -73,7 +73,7 @@ die() { # engine|monitor|both
 	case $1 in
 	engine) kill -9 "$engine" ;;
 	monitor) kill -9 "$(status_of a .pid)" ;;
-	both) kill_hard culvert-a ;;
+	both) kill_both a ;;
 	esac
 	[ "$1" = both ] || wait_for 10 "culvert ends" gone culvert-a
 	wait_for 10 "the device goes" no_device a

@@ -28,14 +28,6 @@ reload_a() { # DNS
 }
 pause() { must ns a "$build/culvert" pause "$tun" "$1"; }
 down() { on_own_host a "$build/culvert" down "$tun"; }
-kill_all() {
-	local engine
-	engine=$(engine_pid a)
-	kill -9 "${pid_of[culvert-a]}" "$engine"
-	wait "${pid_of[culvert-a]}" 2>/dev/null
-	unset "pid_of[culvert-a]"
-	wait_for 5 "the device goes" no_device a
-}
 
 # The host's own DNS, or the tunnel's with this server, as each of the three shows it.
 own_by_file() { [ "$(cat "$resolv")" = 'nameserver 192.0.2.2' ] && [ ! -e "$resolv.culvert-$tun" ]; }
@@ -91,7 +83,7 @@ pauses() { # BACK-END
 	step "$1: killed in a pause, there is nothing to put back"
 	start_a 10.9.0.2
 	pause 60
-	kill_all
+	kill_both a
 	expect_own "after kill -9"
 	start_a 10.9.0.2
 	expect_tunnels 10.9.0.2 "after the next start"
@@ -144,7 +136,7 @@ start_a 10.9.0.2
 fake resolvconf '[ "$1" != -d ] || exec sleep 60'
 background_in a pause "$build/culvert" pause "$tun" 60
 wait_for 5 "resolvconf is asked to put it back" own_by_resolvconf
-kill_all
+kill_both a
 fake resolvconf
 [ -e "$record" ] || fail "nobody knows that there is something to put back"
 expect_match "what is undone" "undone: dns resolvconf" "$(down)"
@@ -158,7 +150,7 @@ fake resolvconf '[ "$1" != -a ] || exec sleep 60'
 : >"$calls"
 background_in a pause "$build/culvert" pause "$tun" 0
 wait_for 5 "resolvconf is asked to set it" tunnels_by_resolvconf 10.9.0.2
-kill_all
+kill_both a
 fake resolvconf
 expect_match "what is undone" "undone: dns resolvconf" "$(down)"
 expect_own "after culvert down"
@@ -215,7 +207,7 @@ wait_for 5 "something listens in its place" test -S "$varlink"
 pauses systemd-resolved
 start_a 10.9.0.2
 pause 60
-kill_all
+kill_both a
 expect_equal "DNS that culvert down puts back after kill -9 in a pause" 0 "$(down | grep -c dns)"
 
 step "the switch cannot be closed when the pause ends: it is tried again"

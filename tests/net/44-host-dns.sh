@@ -44,14 +44,6 @@ stop_and_compare() {
 	no_traces "after $1"
 }
 dns_is() { expect_equal "the status of DNS" "$1" "$(status_of a ".dns | tojson")"; }
-kill_all() {
-	local engine
-	engine=$(engine_pid a)
-	kill -9 "${pid_of[culvert-a]}" "$engine"
-	wait "${pid_of[culvert-a]}" 2>/dev/null
-	unset "pid_of[culvert-a]"
-	wait_for 5 "the device goes" no_device a
-}
 
 # A stand-in for resolvectl or resolvconf: it writes down how it was called, and its input.
 fake() { # NAME [WHAT-IT-DOES-THEN]
@@ -85,14 +77,14 @@ no_traces "after a start that failed"
 
 step "kill -9 of all: the next start puts it back first, be there DNS in the file or not"
 start_up "$search"
-kill_all
+kill_both a
 grep -q 10.9.0.2 "$resolv" || fail "resolv.conf was put back by nobody"
 start_up ""
 expect_equal "resolv.conf as PreUp saw it" "nameserver 192.0.2.53" "$(grep -v '^#' "$tmp/at-pre-up")"
 dns_is null
 stop_and_compare "kill -9 and a start without DNS"
 start_up "$search"
-kill_all
+kill_both a
 rm -f "/run/culvert/$(dev a).dns" # as after a restart of the machine
 start_up "$search"
 expect_equal "resolv.conf as PreUp saw it" "nameserver 192.0.2.53" "$(grep -v '^#' "$tmp/at-pre-up")"
@@ -139,7 +131,7 @@ extra="mount --bind $tmp/mounted /etc/resolv.conf"
 printf 'nameserver 192.0.2.54\n' >"$tmp/mounted"
 start_up "$search"
 expect_equal "servers" 2 "$(grep -c ^nameserver "$tmp/mounted")"
-kill_all
+kill_both a
 start_up "$search"
 expect_equal "resolv.conf as PreUp saw it" "nameserver 192.0.2.54" "$(cat "$tmp/at-pre-up")"
 stop_culvert a
@@ -164,7 +156,7 @@ nameserver 10.9.0.2
 nameserver fd09::2
 search corp.example"
 called "$add"
-kill_all
+kill_both a
 start_up ""
 called "resolvconf -d $(dev a) -f"
 stop_and_compare "resolvconf and kill -9"
@@ -215,7 +207,7 @@ called "resolvectl revert $(dev a)"
 start_up "$search\nTable = off" "AllowedIPs = 0.0.0.0/0"
 expect_match "the domains of a tunnel that takes everything" "domain $(dev a) corp\.example ~lab\.example ~\." \
 	"$(cat "$calls")"
-kill_all
+kill_both a
 start_up ""
 called "" # resolved forgets a device that is gone
 stop_and_compare "systemd-resolved and kill -9"

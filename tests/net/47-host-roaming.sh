@@ -9,7 +9,7 @@ need_tool relay
 limit=5
 later() { [ "$(date +%s)" -gt "$1" ]; }
 newer() { handshake_newer a b "$1"; }
-follows() { endpoint_is b a "$1"; }
+b_follows() { endpoint_is b a "$1"; }
 back() { # WHAT: traffic flows both ways, and there was a handshake at once
 	pings a "${inside4[b]}" "$limit"
 	wait_for "$limit" "a new handshake after $1" newer "$before"
@@ -47,14 +47,14 @@ must ip -n "$prefix-a" addr flush dev wan
 address a wan 192.0.2.11/24
 must ip -n "$prefix-a" route replace default via 192.0.2.254
 back "another address"
-wait_for "$limit" "b follows" follows "192.0.2.11:$port"
+wait_for "$limit" "b follows" b_follows "192.0.2.11:$port"
 
 step "another interface"
 settle
 address a wlan 203.0.113.1/24
 must ip -n "$prefix-a" route replace default via 203.0.113.254
 back "another interface"
-wait_for "$limit" "b follows" follows "203.0.113.1:$port"
+wait_for "$limit" "b follows" b_follows "203.0.113.1:$port"
 
 step "no network for a while, with packets that want to go; then it is back"
 settle
@@ -67,7 +67,7 @@ back "link down and up"
 step "a silent peer learns at once where a is: b sends first"
 settle
 must ip -n "$prefix-a" route replace default via 192.0.2.254
-wait_for "$limit" "b follows without a packet of a's" follows "192.0.2.11:$port"
+wait_for "$limit" "b follows without a packet of a's" b_follows "192.0.2.11:$port"
 pings b "${inside4[a]}" "$limit"
 
 step "what does not touch the way to b is no change"
@@ -95,7 +95,7 @@ background_in m nat "$tools/relay" -b 50001 50000 "${outside4[b]}" "$port"
 wait_for 5 "the relay listens" udp_bound m 50000
 wg_set a peer "$(public b)" endpoint "192.0.2.254:50000"
 pings a "${inside4[b]}"
-wait_for "$limit" "b follows" follows "198.51.100.254:50001"
+wait_for "$limit" "b follows" b_follows "198.51.100.254:50001"
 kill -USR1 "${pid_of[nat]}"
 gone_port() { ! udp_bound m 50001; }
 wait_for 2 "the relay moves" gone_port

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: ISC
 # kill -9 of the monitor, the engine, both, after each single thing that a start, a reload and a stop do to the host, for a
 # tunnel with everything on: 'culvert down' or the next start and stop leave the host as it was. kill-steps.sh does it.
-# shellcheck disable=SC2016 # another shell expands it
 . "$(dirname "$0")/lib.sh"
 need_culvert
 command -v strace >/dev/null || skip "strace is not installed"
@@ -13,10 +12,8 @@ name=$(dev a) hook_ip=$(command -v ip)
 # A place with an /etc, a /run and a network of its own, and a tunnel's file in it.
 make_place() { # PLACE
 	local dir=$tmp/$1
-	mkdir -p "$dir/etc/culvert" "$dir/run/culvert" "$dir/run/wireguard" "$dir/run/resolvers" "$dir/bin"
-	cp /etc/passwd /etc/group /etc/nsswitch.conf "$dir/etc"
-	printf '127.0.0.1 localhost\n192.0.2.3 c.example\n' >"$dir/etc/hosts"
-	printf 'nameserver 192.0.2.53\n' >"$dir/etc/resolv.conf"
+	make_place_dirs "$1" '192.0.2.3 c.example'
+	mkdir "$dir/run/resolvers"
 	(umask 077; cat >"$dir/etc/culvert/$name.conf") <<-CONF
 		[Interface]
 		PrivateKey = $(cat "$tmp/a.key")
@@ -78,8 +75,7 @@ add_set() { # PLACE
 begin() { # PLACE FIRST STEP VICTIM/REMEDY[,VICTIM/REMEDY...]...
 	local place=$1
 	shift
-	background_in "$place" "$place" /bin/bash -c 'mount --bind "$1/etc" /etc && mount --rbind "$1/run" /run && shift && exec "$@"' \
-		sh "$tmp/$place" "$top/tests/net/kill-steps.sh" "$build/culvert" "$name" "$tmp/$place" "$@"
+	background_in_place "$place" "$top/tests/net/kill-steps.sh" "$build/culvert" "$name" "$tmp/$place" "$@"
 }
 
 finish_place() { # PLACE: all is well, and there was something to see

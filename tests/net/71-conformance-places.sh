@@ -6,12 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 need_program "$1" && need_program "$2"
 
-follows() { # NS PEER ENDPOINT: a ping of the peer that moved brings its new endpoint
-	pings "$2" "${inside6[$1]}"
-	wait_for 2 "$1 follows $2 to $3" endpoint_is "$1" "$2" "$3"
-	pings "$1" "${inside4[$2]}"
-}
-
 moves() { # NS OLD NEW/LEN: another address takes the place of an old one
 	must ip -n "$prefix-$1" addr del "$2" dev wan
 	address "$1" wan "$3"
@@ -25,15 +19,15 @@ pings a "${inside4[b]}"
 [ "$1" != go ] || wait_no_repeats b a
 start=$(handshake_time a b)
 wg_set a listen-port 40001
-follows b a "$(endpoint_of a 6 40001)"
+follows b a "$(endpoint_of a 6 40001)" 6
 wg_set b listen-port 40002
-follows a b "$(endpoint_of b 6 40002)"
+follows a b "$(endpoint_of b 6 40002)" 6
 moves a 2001:db8::1/64 2001:db8::11/64
 outside6[a]=2001:db8::11
-follows b a "$(endpoint_of a 6 40001)"
+follows b a "$(endpoint_of a 6 40001)" 6
 moves b 2001:db8::2/64 2001:db8::22/64
 outside6[b]=2001:db8::22
-follows a b "$(endpoint_of b 6 40002)"
+follows a b "$(endpoint_of b 6 40002)" 6
 
 step "a packet whose inner source is not a's: dropped, and yet b follows"
 spoof() { ns a ping -n -c 1 -W 1 -I "${inside4[c]}" "${inside4[b]}"; }

@@ -25,10 +25,7 @@ hook=$(command -v true)
 # A place with an /etc, a /run and a network of its own, a tunnel's file in it, and a peer at the other end of a cable.
 make_place() { # PLACE
 	local dir=$tmp/$1 name=$prefix$1
-	mkdir -p "$dir/etc/culvert" "$dir/run/culvert" "$dir/run/wireguard" "$dir/bin"
-	cp -a /etc/passwd /etc/group /etc/nsswitch.conf /etc/alternatives "$dir/etc" # awk is one of these
-	printf '127.0.0.1 localhost\n192.0.2.2 b.example\n' >"$dir/etc/hosts"
-	printf 'nameserver 192.0.2.53\n' >"$dir/etc/resolv.conf"
+	make_place_dirs "$1" '192.0.2.2 b.example'
 	(umask 077; cat >"$dir/etc/culvert/$name.conf") <<-CONF
 		[Interface]
 		PrivateKey = $(cat "$tmp/a.key")
@@ -65,10 +62,8 @@ make_place() { # PLACE
 	wait_tunnel "$1p"
 }
 
-# shellcheck disable=SC2016 # another shell expands it
 begin() { # PLACE FIRST
-	background_in "$1" "$1" /bin/bash -c 'mount --bind "$1/etc" /etc && mount --rbind "$1/run" /run && shift && exec "$@"' \
-		sh "$tmp/$1" "$top/tests/net/fail-calls.sh" "$build/culvert" "$prefix$1" "$tmp/$1" 10.9.0.2 "$2" "$workers" "$most"
+	background_in_place "$1" "$top/tests/net/fail-calls.sh" "$build/culvert" "$prefix$1" "$tmp/$1" 10.9.0.2 "$2" "$workers" "$most"
 }
 
 make_keys a b

@@ -266,6 +266,14 @@ stop_background() { # NAME [SIGNAL]
 }
 
 # As a crash of the whole daemon, or a reset of the machine.
+kill_both() { # NS: monitor and engine at once; the device goes
+	local pid=${pid_of[culvert-$1]} engine
+	engine=$(engine_pid "$1")
+	kill -9 "$pid" "$engine"
+	wait "$pid" 2>/dev/null
+	unset "pid_of[culvert-$1]"
+	wait_for 10 "the device goes" no_device "$1"
+}
 kill_hard() { # NAME
 	kill -9 -- "-${pid_of[$1]}"
 	wait "${pid_of[$1]}" 2>/dev/null
@@ -337,6 +345,23 @@ start_on_own_host() {
 	: >>"$tmp/culvert-$1.log"
 	background_in "$1" "culvert-$1" /bin/sh -c "$own_host_script" \
 		sh "$host_run" "$(readlink -f "$run_dir")" "$host_etc" "${3:-true}" "$host_bin" "$build/culvert" run "$2"
+}
+
+
+# A place has an /etc and a /run of its own, below $tmp/PLACE, and the namespace of that name.
+make_place_dirs() { # PLACE HOSTS-LINE
+	local dir=$tmp/$1
+	mkdir -p "$dir/etc/culvert" "$dir/run/culvert" "$dir/run/wireguard" "$dir/bin"
+	cp -a /etc/passwd /etc/group /etc/nsswitch.conf /etc/alternatives "$dir/etc" # awk is one of these
+	printf '127.0.0.1 localhost\n%s\n' "$2" >"$dir/etc/hosts"
+	printf 'nameserver 192.0.2.53\n' >"$dir/etc/resolv.conf"
+}
+background_in_place() { # PLACE COMMAND...
+	local place=$1
+	shift
+	# shellcheck disable=SC2016 # another shell expands it
+	background_in "$place" "$place" /bin/bash -c 'mount --bind "$1/etc" /etc && mount --rbind "$1/run" /run && shift && exec "$@"' \
+		sh "$tmp/$place" "$@"
 }
 
 on_own_host() { # NS COMMAND...: another process that sees the same
@@ -451,6 +476,12 @@ shown() {
 
 received() { shown "$1" transfer "$2" | cut -f1; }
 transmitted() { shown "$1" transfer "$2" | cut -f2; }
+follows() { # NS PEER ENDPOINT [FAMILY]: a ping of the peer that moved brings its new endpoint
+	local -n inside=inside${4:-4}
+	pings "$2" "${inside[$1]}"
+	wait_for 2 "$1 follows $2 to $3" endpoint_is "$1" "$2" "$3"
+	pings "$1" "${inside4[$2]}"
+}
 endpoint_is() { [ "$(shown "$1" endpoints "$2")" = "$3" ]; }
 handshake_time() { shown "$1" latest-handshakes "$2"; }
 has_handshake() { [ "$(handshake_time "$1" "$2")" -gt 0 ]; }
