@@ -15,6 +15,7 @@
 
 #include "engine/sandbox.h"
 #include "host/no_root.h"
+#include "under_valgrind.h"
 
 enum { SOMEBODY = 61234, KEEP = -1 };
 
@@ -96,6 +97,7 @@ static int child_drops(void)
 /* Whom the kernel refuses all this anyway shows nothing. */
 static void only_as_root(void)
 {
+	skip_under_valgrind();
 	if (geteuid())
 		skip();
 }

@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "engine/sandbox.h"
+#include "under_valgrind.h"
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
@@ -37,15 +38,6 @@ static const struct sandbox_call own_calls[] = {
 };
 static const struct sandbox_call more_calls[] = { { .name = "umask" }, { 0 } };
 static const struct sandbox_call *const tables[] = { own_calls, more_calls, NULL };
-
-/* Valgrind's own calls would be filtered with ours. */
-static void skip_under_valgrind(void)
-{
-	const char *preloaded = getenv("LD_PRELOAD");
-
-	if (preloaded && strstr(preloaded, "vgpreload"))
-		skip();
-}
 
 /* How a child ends that does this: its exit status, or minus the signal. */
 static int end_of(void (*work)(void))
