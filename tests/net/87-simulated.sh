@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
-# doc/TUTORIAL, chapter 6: a real host in a simulated network, of namespaces or of mininet's, with the document's files and
-# commands.
-# runs: namespaces mininet
+# doc/TUTORIAL, chapter 6: a real host in a simulated network, of namespaces, of mininet's or of ns-3's, with the document's
+# files and commands.
+# runs: namespaces mininet ns3
 . "$(dirname "$0")/tutorial.sh"
 need_culvert
 
@@ -85,6 +85,35 @@ mininet() {
 	cut_off real 10.50.1.10
 }
 
+# A root directory of its own, so that the link for ns-3's helper is on no machine.
+# shellcheck disable=SC2016 # the inner shell expands it
+own_root='mount -t tmpfs none /mnt && for each in /*; do
+		if [ -L "$each" ]; then cp -a "$each" /mnt
+		elif [ -d "$each" ] && [ "$each" != /mnt ]; then mkdir "/mnt$each" && mount --rbind "$each" "/mnt$each"; fi || exit
+	done; exec chroot /mnt bash -c "$1"'
+ns3() {
+	local way each words=
+	way_to lab
+	types lab "g++ -o /run/sim sim-ns3.cc -lns3-tap-bridge -lns3-csma -lns3-point-to-point -lns3-internet -lns3-network -lns3-core"
+	while IFS= read -r each; do
+		[[ ! $each =~ ^lab\ (path|ln|/run) ]] || told_to_type lab "${each#* }"
+		[[ ! $each =~ ^lab\ (path|ln|/run) ]] || words+="${each#* }; "
+	done <<<"$commands"
+	background ns3 "${way[@]}" unshare --mount bash -c "$own_root" sh "$words"
+	has_tap() { ip -n "$prefix-lab" addr show dev to-ns3 | grep -q '10\.50\.0\.1/24'; }
+	wait_for 15 "ns-3 makes its device" has_tap
+	types lab "ip route add 10.50.1.0/24 via 10.50.0.2"
+	reaches real 10.50.1.2
+	types real "ping -c 2 10.50.1.2"
+	expect_match "the way of 2 routers" "ttl=62 time=(4[0-9]|[5-9][0-9]|[1-9][0-9]+)[.0-9]* ms" "$output"
+	kill_hard ns3
+	cut_off real 10.50.1.2
+}
+
+if [ "$1" = ns3 ]; then
+	command -v g++ >/dev/null || skip "there is no g++"
+	g++ -E -x c++ - >/dev/null 2>&1 <<<'#include <ns3/tap-bridge-module.h>' || skip "there is no ns-3 (libns3-dev)"
+fi
 if [ "$1" = mininet ]; then
 	command -v mnexec >/dev/null || skip "there is no mininet"
 	/usr/bin/python3 -c 'import mininet' 2>/dev/null || skip "there is no mininet for python3"
@@ -105,11 +134,8 @@ done
 before=$(host_state lab)
 
 step "the tunnel"
-if [ "$1" = mininet ]; then
-	read_sections 1 3
-else
-	read_sections 1 2
-fi
+declare -A sections=([namespaces]=2 [mininet]=3 [ns3]=4)
+read_sections 1 "${sections[$1]}"
 types lab "(umask 077; culvert genpsk >/etc/culvert/sim.key)"
 must install -m 600 "$(host_dir lab)/etc/culvert/sim.key" "$(host_dir real)/etc/culvert/sim.key"
 types lab "echo net.ipv4.ip_forward=1 >/etc/sysctl.d/90-lab.conf"
