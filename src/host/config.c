@@ -272,7 +272,8 @@ int config_parse_text(struct config_parser *parser, const char *text, size_t len
 	if (parser->out_of_memory || result == -2)
 		goto out;
 	if (result || reader.next != reader.end || reader.in_value)
-		config_file_error(parser->problems, "the INI library stopped at line %u", parser->line);
+		config_file_error(
+			parser->problems, "the INI library stopped at line %u", parser->line);
 	config_check(parser);
 	error = parser->out_of_memory ? -ENOMEM : 0;
 out:
