@@ -12,12 +12,13 @@ in_place() { # PLACE COMMAND...
 	shift
 	ns "$place" /bin/bash -c "$enter" sh "$tmp/$place" "$@"
 }
+under=() # what a program is started by
 # starts LOG PLACE OPTION...: `culvert run OPTION...` there.
 starts() {
 	local log=$1 place=$2
 	shift 2
 	: >"$tmp/$log.log"
-	background_in "$place" "$log" /bin/bash -c "$enter" sh "$tmp/$place" "$build/culvert" run "$@"
+	background_in "$place" "$log" /bin/bash -c "$enter" sh "$tmp/$place" "${under[@]}" "$build/culvert" run "$@"
 }
 says() { grep -qF -- "$2" "$tmp/$1.log"; } # LOG TEXT
 of() { in_place "$1" "$build/culvert" status --json "$2" | jq -r ".tunnels[0]$3"; } # PLACE TUNNEL JQ-PATH
@@ -97,8 +98,11 @@ expect_host_state a "$before" "after the next one"
 step "two that start at once; a file and a device that have a name already"
 touch "$tmp/a/etc/culvert/culvert1.conf"
 must ip -n "$prefix-a" link add culvert2 type veth peer name other
+# The first takes 2 s from the moment in which it has chosen its name.
+! command -v strace >/dev/null || under=(strace -D -o /dev/null -P "$tmp/k" -e inject=openat:delay_enter=2000000)
 for i in 1 2 3; do
-	starts "many$i" a --address "10.9.$i.1/30" --shared-key-file k
+	starts "many$i" a --address "10.9.$i.1/30" --shared-key-file "$tmp/k"
+	under=()
 done
 for name in culvert0 culvert3 culvert4; do
 	wait_runs a "$name"
