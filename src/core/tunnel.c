@@ -383,7 +383,7 @@ void tunnel_outbound(
 		if (!peer)
 			continue;
 		if (offload_split_begin(
-			    &job->split, &packets[i].header, packets[i].data, packets[i].len)) {
+			    &job->split, &packets[i].header, packets[i].data, packets[i].len, 0)) {
 			tunnel->counters.malformed++;
 			continue;
 		}
@@ -517,7 +517,8 @@ static void accept_inner(struct tunnel *tunnel, struct open_job *job)
 	if (!inner_decapsulate_ecn(packet, job->datagram->tos))
 		return;
 	peer->counters.rx_packets++;
-	offload_merge_add(&tunnel->merge, packet, len); /* it has room for as many as are opened */
+	/* It has room for as many as are opened. */
+	offload_merge_add(&tunnel->merge, packet, len, 0);
 }
 
 /* False: the packet is not to be believed. *from is where the one before it came from. */

@@ -234,7 +234,7 @@ int tun_write_singly(
 		memcpy(whole + len, parts[i].iov_base, parts[i].iov_len);
 		len += parts[i].iov_len;
 	}
-	first = offload_split_begin(&split, parts[0].iov_base, whole, len);
+	first = offload_split_begin(&split, parts[0].iov_base, whole, len, 0);
 	if (first)
 		return first;
 	while ((len = offload_split_next(&split, &packet))) {

@@ -97,7 +97,7 @@ static size_t make_transport(uint8_t *at, uint8_t protocol, size_t len, uint16_t
 	return protocol == IPPROTO_TCP ? sizeof(tcp) : sizeof(udp);
 }
 
-/* As the tunnel writes them: core/offload.c. */
+/* As the tunnel writes them: core/offload_merge.c. */
 static bool is_refused(int fd, const struct tun_offload *offload, const struct probe *probe)
 {
 	const bool tcp = probe->protocol == IPPROTO_TCP;
