@@ -120,7 +120,7 @@ static void split(const struct virtio_net_hdr *header, uint8_t *packet, size_t l
 		write16(packet + field, slow_pseudo(packet, protocol, len - transport));
 	struct fenced fenced = fenced_new(packet, len);
 
-	if (!offload_split_begin(&split, header, fenced.bytes + FENCE, len)) {
+	if (!offload_split_begin(&split, header, fenced.bytes + FENCE, len, link_header)) {
 		FUZZ_CHECK(len && len <= OFFLOAD_PACKET_MAX, "%zu bytes", len);
 		FUZZ_CHECK(!type || header->csum_start == transport, "no super-packet");
 		if (type)
@@ -364,7 +364,8 @@ static void merge(struct fuzz_input *input)
 	offload_merge_begin(&merge, !(allowed & 1), !(allowed & 2));
 	for (size_t i = 0; i < batch.count; i++)
 		FUZZ_CHECK(offload_merge_add(
-				   &merge, batch.packets[i].bytes + FENCE, batch.packets[i].len),
+				   &merge, batch.packets[i].bytes + FENCE, batch.packets[i].len,
+				   link_header),
 			"there is room");
 	while ((chain = offload_merge_next(&merge, &count)))
 		take_output(&batch, chain, count);
