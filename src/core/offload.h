@@ -25,7 +25,7 @@
 enum {
 	OFFLOAD_PACKET_MAX = 65535, /* without a link header; of what is merged, with it */
 	OFFLOAD_HEADERS_MAX = 256,  /* link, IP with options or extension headers, TCP or UDP */
-	OFFLOAD_MERGE_MAX = 128,   /* packets a batch */
+	OFFLOAD_MERGE_MAX = 128,    /* packets a batch */
 };
 
 /* A super-packet on its way into segments. */

@@ -227,27 +227,32 @@ static bool continues_tcp(const struct offload_output *output, const uint8_t *fi
 	       !memcmp(first + TCP_URGENT, tcp + TCP_URGENT, header_len - TCP_URGENT);
 }
 
+static bool continues_transport(const struct offload_output *output, const uint8_t *first,
+	const uint8_t *ip, const struct shape *shape)
+{
+	const size_t at = shape->transport;
+
+	if (shape->protocol == IPPROTO_TCP)
+		return continues_tcp(output, first + at, ip + at, shape->headers_len - at);
+	return output->segments < UDP_SEGMENTS_MAX;
+}
+
 /* Whether a mergeable packet of the output's flow can be its next segment. The checksums last: they
  * are what takes time, and the first packet's are looked at only now that a second one has come. */
 static bool continues(struct offload_output *output, const uint8_t *first, const uint8_t *ip,
 	const struct shape *shape)
 {
-	const size_t transport = shape->transport;
 	const size_t payload = shape->len - shape->headers_len;
 
 	if (payload > output->gso_size ||
 		output->link_len + output->total + payload > OFFLOAD_PACKET_MAX ||
 		!continues_link(output, first, ip, shape->link_len) ||
-		!continues_ip(output, first, ip))
-		return false;
-	if (shape->protocol == IPPROTO_TCP
-			? !continues_tcp(output, first + transport, ip + transport,
-				  shape->headers_len - transport)
-			: output->segments == UDP_SEGMENTS_MAX)
+		!continues_ip(output, first, ip) || !continues_transport(output, first, ip, shape))
 		return false;
 	if (!output->verified)
-		output->verified = is_intact(first, transport, shape->protocol, output->total);
-	return output->verified && is_intact(ip, transport, shape->protocol, shape->len);
+		output->verified =
+			is_intact(first, shape->transport, shape->protocol, output->total);
+	return output->verified && is_intact(ip, shape->transport, shape->protocol, shape->len);
 }
 
 static bool has_push(const uint8_t *ip, const struct shape *shape)
@@ -290,8 +295,7 @@ static void add_output(struct offload_merge *merge, uint8_t *packet, size_t len)
 }
 
 /* Makes the newest output one that can be appended to. */
-static void open_output(
-	struct offload_merge *merge, const uint8_t *ip, const struct shape *shape)
+static void open_output(struct offload_merge *merge, const uint8_t *ip, const struct shape *shape)
 {
 	const size_t index = merge->output_count - 1;
 	const size_t payload = shape->len - shape->headers_len;
@@ -356,8 +360,8 @@ static void write_merged(struct offload_output *output, uint8_t *ip)
 	uint8_t *transport = ip + output->transport;
 	const bool tcp = output->protocol == IPPROTO_TCP;
 	const bool v4 = output->transport == IPV4_HEADER;
-	const uint16_t partial = checksum_fold(
-		pseudo_sum(ip, output->transport, output->protocol, output->total));
+	const uint16_t partial =
+		checksum_fold(pseudo_sum(ip, output->transport, output->protocol, output->total));
 
 	if (v4) {
 		put16(ip + IPV4_LENGTH, output->total);

@@ -126,20 +126,21 @@ static void merge_spoilt(struct fuzz_input *input)
 }
 
 /* The segments of a super-frame as a batch. False: it is none, or they are too many or too long. */
-static bool take_segments(struct batch *batch, const struct virtio_net_hdr *header,
-	const uint8_t *super, size_t len)
+static bool take_segments(
+	struct batch *batch, const struct virtio_net_hdr *header, const uint8_t *super, size_t len)
 {
 	uint8_t *copy = fuzz_copy(super, len), *segment;
-	struct offload_split split;
+	struct offload_split parts;
 	size_t got;
 
 	batch_begin(batch);
-	if (offload_split_begin(&split, header, copy, len, naive_link(super, len)) ||
-		split.count > BATCH || split.segment_len > PACKET_SIZE) {
+	if (!split(header, copy, len) ||
+		offload_split_begin(&parts, header, copy, len, naive_link(super, len)) ||
+		parts.count > BATCH || parts.segment_len > PACKET_SIZE) {
 		free(copy);
 		return false;
 	}
-	while ((got = offload_split_next(&split, &segment))) {
+	while ((got = offload_split_next(&parts, &segment))) {
 		memcpy(batch->originals[batch->count], segment, got);
 		batch_add(batch, got);
 	}

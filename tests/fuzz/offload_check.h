@@ -75,8 +75,7 @@ static inline size_t naive_transport(const uint8_t *ip, size_t len, int protocol
 		return 0;
 	if (ip[0] >> 4 == 4)
 		return ip[9] == protocol ? (size_t)(ip[0] & 15) * 4 : 0;
-	for (next = ip[6]; next == 0 || next == 43 || next == 60;
-		at += 8 * (1u + ip[at + 1]))
+	for (next = ip[6]; next == 0 || next == 43 || next == 60; at += 8 * (1u + ip[at + 1]))
 		if (at + 8 > len)
 			return 0;
 		else
@@ -136,7 +135,8 @@ static inline bool split(const struct virtio_net_hdr *header, uint8_t *packet, s
 
 	link_header = naive_link(packet, len);
 	const size_t in_ip = naive_transport(packet + link_header, len - link_header, protocol);
-	const size_t transport = link_header + in_ip, field = transport + (protocol == UDP ? 6 : 16);
+	const size_t transport = link_header + in_ip,
+		     field = transport + (protocol == UDP ? 6 : 16);
 
 	if (type && in_ip && field + 2 <= len)
 		write16(packet + field, slow_pseudo(packet, protocol, len - transport));

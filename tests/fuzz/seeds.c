@@ -156,13 +156,14 @@ static void write_inner_edges(void)
  * payload, segment. */
 static void write_frames(void)
 {
-	write_bytes("frames", "batch", 0, 20, 30, 40, 50, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0x42, 1, 0x42, 1, 2,
-		2, 3, 2, 3, 3, 0x0c, 4, 30, 6, 33, 3, 0, 0, 4, 8, 5, 0, 0, 2, 4, 1, 0, 0, 8, 3, 4, 2, 1,
-		7, 0, 0, END);
+	write_bytes("frames", "batch", 0, 20, 30, 40, 50, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0x42, 1, 0x42,
+		1, 2, 2, 3, 2, 3, 3, 0x0c, 4, 30, 6, 33, 3, 0, 0, 4, 8, 5, 0, 0, 2, 4, 1, 0, 0, 8,
+		3, 4, 2, 1, 7, 0, 0, END);
 	write_bytes("frames", "back-tcp4", 1, 0x30, 0x10, 0x27, 200, 0, END);
 	write_bytes("frames", "back-udp6-tagged", 1, 7, 0x10, 0x07, 100, 0, END);
-	write_bytes("frames", "back-spoilt", 1, 0x4a, 0x10, 0x07, 100, 0, 0x13, 3, 0x81, 0, 1, 9, 2, 8,
-		END);
+	write_bytes("frames", "back-other-type", 1, 0x40, 0x10, 0x07, 100, 0, 1, 0, 6, 8, END);
+	write_bytes("frames", "back-spoilt", 1, 0x4a, 0x10, 0x07, 100, 0, 0x13, 3, 0x81, 0, 1, 9, 2,
+		8, END);
 }
 
 static void write_offload(void)
@@ -173,10 +174,10 @@ static void write_offload(void)
 		"offload", "split-udp6", 1, 3, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 33, 0, 120, 0, END);
 	write_bytes("offload", "merge", 2, 0, 0, 50, 5, 60, 2, 70, 7, 80, 0, 10, 1, 20, 0, 0, 0, 0,
 		1, 0, 1, 0, 2, 0, 2, 0, 3, 0, 3, 0, 0, 1, 3, 1, 0, 4, 0, 4, 0, 5, 0, 5, 0, END);
-	write_bytes("offload", "split-tagged", 7, 1, 0, 0, 0, 0, 0xfe, 0xff, 0, 0, 0, 0, 0x19, 3, 100,
-		0, 250, 1, END);
-	write_bytes("offload", "merge-frames", 5, 0, 0, 50, 5, 60, 2, 70, 7, 80, 0, 10, 1, 20, 0, 0, 0,
-		0, 0, 64, 1, 0, 64, 1, 1, 11, 3, 1, 0, 0, 64, 0, 0, 64, 0, END);
+	write_bytes("offload", "split-tagged", 7, 1, 0, 0, 0, 0, 0xfe, 0xff, 0, 0, 0, 0, 0x19, 3,
+		100, 0, 250, 1, END);
+	write_bytes("offload", "merge-frames", 5, 0, 0, 50, 5, 60, 2, 70, 7, 80, 0, 10, 1, 20, 0, 0,
+		0, 0, 0, 64, 1, 0, 64, 1, 1, 11, 3, 1, 0, 0, 64, 0, 0, 64, 0, END);
 }
 
 /* How they are joined; then steps modulo 11 (tunnel.c's step), the upper bit chooses the end. */

@@ -35,8 +35,8 @@ enum {
 static size_t link_header;
 
 /* Runs an array of tests with IP packets, and with frames of no, one and two VLAN tags. */
-#define RUN_WITH_EACH_LINK(tests)                                                            \
-	(link_header = 0, cmocka_run_group_tests_name("IP", tests, NULL, NULL)) +               \
+#define RUN_WITH_EACH_LINK(tests)                                                                \
+	(link_header = 0, cmocka_run_group_tests_name("IP", tests, NULL, NULL)) +                \
 		(link_header = 14, cmocka_run_group_tests_name("Ethernet", tests, NULL, NULL)) + \
 		(link_header = 18, cmocka_run_group_tests_name("one tag", tests, NULL, NULL)) +  \
 		(link_header = 22, cmocka_run_group_tests_name("two tags", tests, NULL, NULL))

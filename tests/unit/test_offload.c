@@ -95,7 +95,8 @@ static void test_sizes_at_the_edge(void **state)
 
 			check_split(len, &header);
 			build_super(&plan, gso_size, packet, &header);
-			assert_int_equal(offload_split_begin(&split, &header, packet, len, link_header), 0);
+			assert_int_equal(
+				offload_split_begin(&split, &header, packet, len, link_header), 0);
 			assert_int_equal(
 				split.count, payload ? (payload + gso_size - 1) / gso_size : 1);
 		}
@@ -244,11 +245,11 @@ static void test_refusals(void **state)
 		struct virtio_net_hdr header;
 		struct offload_split split;
 		size_t len = build_super(&plan, 300, packet, &header);
-		const int expected = change == NOTHING                        ? 0
+		const int expected = change == NOTHING                           ? 0
 				     : change >= OTHER_ETHERTYPE && !link_header ? 0
-				     : change == OVERLONG                     ? -EMSGSIZE
-				     : change == UFO || change == TUNNEL_TYPE ? -EPROTONOSUPPORT
-									      : -EINVAL;
+				     : change == OVERLONG                        ? -EMSGSIZE
+				     : change == UFO || change == TUNNEL_TYPE    ? -EPROTONOSUPPORT
+										 : -EINVAL;
 
 		apply_to_header((enum change)change, &header);
 		len = apply_to_packet((enum change)change, len);
@@ -287,7 +288,8 @@ static void test_extension_headers(void **state)
 			check_split(len, &header);
 		else
 			assert_int_equal(
-				offload_split_begin(&split, &header, packet, len, link_header), -EMSGSIZE);
+				offload_split_begin(&split, &header, packet, len, link_header),
+				-EMSGSIZE);
 	}
 	struct plan plan = plain_tcp(6);
 
@@ -372,7 +374,8 @@ static void test_checksum_field_inside(void **state)
 
 		assert_non_null(exact);
 		memset(exact, 0x5a, 100);
-		assert_int_equal(offload_split_begin(&split, &header, exact, 100, link_header), cases[i].error);
+		assert_int_equal(offload_split_begin(&split, &header, exact, 100, link_header),
+			cases[i].error);
 		for (size_t at = 0; at < 100; at++) {
 			const size_t field = (size_t)cases[i].start + cases[i].offset;
 

@@ -407,9 +407,9 @@ static void fix_checks(size_t slot, size_t transport, int protocol)
 		write16(ip + 10, ~slow_sum(ip, 20) & 0xffff);
 	}
 	write16(check, 0);
-	write16(check, ~fold(slow_pseudo(slots[slot], protocol, len) +
-				 slow_sum(ip + transport, len)) &
-			       0xffff);
+	write16(check,
+		~fold(slow_pseudo(slots[slot], protocol, len) + slow_sum(ip + transport, len)) &
+			0xffff);
 }
 
 /* None at all, or a 0 where the sum is 0 and should have been written as 0xffff. */
@@ -450,7 +450,8 @@ static void test_lengths_that_disagree(void **state)
 
 				put(0, &plan);
 				put(1, &second);
-				uint8_t *at = slots[1] + link_header + (field ? udp_field : ip_field);
+				uint8_t *at =
+					slots[1] + link_header + (field ? udp_field : ip_field);
 
 				write16(at, (read16(at) + (unsigned)change) & 0xffff);
 				fix_checks(1, kind % 2 ? 40 : 20, plan.protocol);
@@ -565,7 +566,8 @@ static void test_full_batch(void **state)
 			}
 			add_slots(BATCH);
 			memcpy(originals[BATCH], slots[BATCH], SLOT);
-			assert_false(offload_merge_add(&merge, slots[BATCH], lengths[BATCH], link_header));
+			assert_false(offload_merge_add(
+				&merge, slots[BATCH], lengths[BATCH], link_header));
 			if (spread) {
 				for (size_t n = 0; n < BATCH; n++)
 					expect_untouched(n);
@@ -576,10 +578,12 @@ static void test_full_batch(void **state)
 				expect_merged(64, 64);
 			}
 			expect_end();
-			assert_false(offload_merge_add(&merge, slots[BATCH], lengths[BATCH], link_header));
+			assert_false(offload_merge_add(
+				&merge, slots[BATCH], lengths[BATCH], link_header));
 			assert_memory_equal(slots[BATCH], originals[BATCH], lengths[BATCH]);
 			offload_merge_begin(&merge, true, true);
-			assert_true(offload_merge_add(&merge, slots[BATCH], lengths[BATCH], link_header));
+			assert_true(offload_merge_add(
+				&merge, slots[BATCH], lengths[BATCH], link_header));
 			expect_untouched(BATCH);
 			expect_end();
 		}
@@ -613,8 +617,10 @@ static void test_switches(void **state)
 				put(1, &second);
 				memcpy(originals, slots, 2 * SLOT);
 				offload_merge_begin(&merge, tcp, udp);
-				assert_true(offload_merge_add(&merge, slots[0], lengths[0], link_header));
-				assert_true(offload_merge_add(&merge, slots[1], lengths[1], link_header));
+				assert_true(offload_merge_add(
+					&merge, slots[0], lengths[0], link_header));
+				assert_true(offload_merge_add(
+					&merge, slots[1], lengths[1], link_header));
 				if (kind < 2 ? tcp : udp) {
 					expect_merged(0, 2);
 				} else {
@@ -713,115 +719,6 @@ static void test_what_does_not_close_a_flow(void **state)
 	}
 }
 
-/* ---- Link headers ---- */
-
-/* Whatever bit of it differs: the packets stay as they are, and the flow ends there. What is no IP
- * any more is of none, and so neither is what follows it here. */
-static void test_any_bit_of_the_link_header(void **state)
-{
-	(void)state;
-	for (int kind = 0; kind < 4; kind++) {
-		for (size_t bit = 0; bit < link_header * 8; bit++) {
-			struct plan plan = plain(kind);
-			const uint8_t flip = (uint8_t)(1 << bit % 8);
-
-			plan.payload = 20;
-			for (size_t n = 0; n < 3; n++, plan = after(plan))
-				put(n, &plan);
-			slots[1][bit / 8] ^= flip;
-			if (bit / 8 >= link_header - 2)
-				slots[2][bit / 8] ^= flip;
-			add_slots(3);
-			for (size_t n = 0; n < 3; n++)
-				expect_untouched(n);
-			expect_end();
-		}
-	}
-}
-
-/* A flow's frames with a tag and without: each run of them by itself, none overtakes another. */
-static void test_link_headers_by_turns(void **state)
-{
-	static const size_t lens[] = { 14, 14, 18, 18, 22, 22, 14, 14 };
-	const size_t saved = link_header;
-
-	(void)state;
-	for (int kind = 0; kind < 4; kind++) {
-		struct plan plan = plain(kind);
-
-		offload_merge_begin(&merge, true, true);
-		for (size_t n = 0; n < 8; n++, plan = after(plan)) {
-			link_header = lens[n];
-			put(n, &plan);
-			memcpy(originals[n], slots[n], lengths[n]);
-			assert_true(offload_merge_add(&merge, slots[n], lengths[n], link_header));
-		}
-		assert_int_equal(merge.output_count, 4);
-		for (size_t n = 0; n < 8; n += 2) {
-			link_header = lens[n];
-			expect_merged(n, 2);
-		}
-		expect_end();
-	}
-	link_header = saved;
-}
-
-/* What is no IP by its EtherType stays as it is, equal as it may be to what follows; and it is of no
- * flow that it could end. */
-static void test_other_ethertypes(void **state)
-{
-	static const uint16_t types[] = { 0x0806, 0x8100, 0x88a8, 0x8864, 0x9100, 0x0801, 40, 0 };
-
-	(void)state;
-	if (!link_header)
-		return;
-	for (int kind = 0; kind < 4; kind++) {
-		for (size_t i = 0; i <= sizeof(types) / sizeof(*types); i++) {
-			const uint16_t other = kind % 2 ? 0x0800 : 0x86dd;
-			const uint16_t type = i < 8 ? types[i] : other;
-			struct plan plan = plain(kind), unknown = plan;
-			struct virtio_net_hdr header;
-
-			put(0, &plan);
-			for (size_t n = 1; n < 3; n++, unknown = after(unknown)) {
-				put(n, &unknown);
-				write16(slots[n] + link_header - 2, type);
-			}
-			plan = after(plan);
-			put(3, &plan);
-			add_slots(4);
-			assert_int_equal(take(&header), lengths[0] + plan.payload);
-			expect_untouched(1);
-			expect_untouched(2);
-			expect_end();
-		}
-	}
-}
-
-/* Ethernet fills up short frames, and nothing tells what it put there: they stay as they are, and
- * in their place. */
-static void test_filled_up_frames(void **state)
-{
-	(void)state;
-	if (!link_header)
-		return;
-	for (int kind = 0; kind < 4; kind++) {
-		struct plan plan = plain(kind);
-
-		plan.payload = 3;
-		for (size_t n = 0; n < 5; n++, plan = after(plan)) {
-			put(n, &plan);
-			if (n == 2)
-				slots[n][lengths[n]++] = 0;
-		}
-		add_slots(5);
-		expect_merged(0, 2);
-		expect_untouched(2);
-		expect_merged(3, 2);
-		expect_end();
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -843,10 +740,6 @@ int main(void)
 		cmocka_unit_test(test_switches),
 		cmocka_unit_test(test_what_closes_a_flow),
 		cmocka_unit_test(test_what_does_not_close_a_flow),
-		cmocka_unit_test(test_any_bit_of_the_link_header),
-		cmocka_unit_test(test_link_headers_by_turns),
-		cmocka_unit_test(test_other_ethertypes),
-		cmocka_unit_test(test_filled_up_frames),
 	};
 
 	return RUN_WITH_EACH_LINK(tests);

@@ -205,8 +205,8 @@ static void merged_frames_are_taken(void **state)
 
 			assert_int_equal(readv(host, parts, 2), sizeof(header) + len);
 			assert_int_equal(header.gso_size, 1000);
-			assert_int_equal(
-				header.gso_type, ((struct virtio_net_hdr *)chain->iov_base)->gso_type);
+			assert_int_equal(header.gso_type,
+				((struct virtio_net_hdr *)chain->iov_base)->gso_type);
 			assert_memory_equal(super + len - 1000, slots[2] + lengths[2] - 1000, 1000);
 		}
 	}

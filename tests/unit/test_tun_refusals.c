@@ -51,8 +51,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 	assert_int_equal(fd, FD);
 	switch (request) {
 	case TUNGETIFF:
-		((struct ifreq *)argument)->ifr_flags = (short)(
-			(kernel.tap ? IFF_TAP : IFF_TUN) | (kernel.header ? IFF_VNET_HDR : 0));
+		((struct ifreq *)argument)->ifr_flags = (short)((kernel.tap ? IFF_TAP : IFF_TUN) |
+								(kernel.header ? IFF_VNET_HDR : 0));
 		return 0;
 	case TUNSETVNETHDRSZ:
 		assert_int_equal(*(int *)argument, 10);
@@ -211,8 +211,8 @@ static void probes_are_as_real(void **state)
 		assert_int_equal(kind_of(probe), 1 << i);
 		assert_int_equal(probe->parts, 3);
 		assert_harmless(probe);
-		assert_int_equal(offload_split_begin(&split, &copy.header, copy.packet, copy.len,
-					 link_header),
+		assert_int_equal(offload_split_begin(
+					 &split, &copy.header, copy.packet, copy.len, link_header),
 			0);
 		assert_int_equal(split.count, 2);
 		for (size_t n = 0; n < 2; n++) {

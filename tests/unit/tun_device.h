@@ -37,7 +37,8 @@ static inline bool can_run(void)
 	return true;
 }
 
-static inline void interface_request(unsigned long request, struct ifreq *argument, const char *name)
+static inline void interface_request(
+	unsigned long request, struct ifreq *argument, const char *name)
 {
 	snprintf(argument->ifr_name, IFNAMSIZ, "%s", name);
 	assert_int_equal(ioctl(inet, request, argument), 0);
