@@ -53,6 +53,12 @@ static inline uint64_t next_random(void)
 	return z ^ z >> 31;
 }
 
+/* How often, where IP packets take so many: much of the way is the same for frames. */
+static inline size_t rounds(size_t of_packets)
+{
+	return link_header ? of_packets / 3 : of_packets;
+}
+
 static inline size_t below(size_t bound)
 {
 	return (size_t)(next_random() % bound);
