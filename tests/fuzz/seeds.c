@@ -191,6 +191,13 @@ static void write_tunnels(void)
 			0, 7, 1, 2, 4, 250, 0, 5, 3, 2, 3, 200, 6, 0, 1, 6, 3, 2, 2, 0, 0, 0, 7, 0,
 			2, 2, 100, END);
 	}
+	/* The same in frames; 32 makes an end a switch, and a plain one again. */
+	for (int kind = 8 + 2; kind < 16; kind++) {
+		snprintf(name, sizeof(name), "frames-%d", kind);
+		write_bytes("tunnel", name, kind, 0, 7, 0, 2, 2, 50, 176 - 11 * 4, 3, 0x4d, 3, 2,
+			99, 32, 0, 7, 0x86, 2, 4, 250, 0x80, 5, 0x3b, 2, 3, 200, 8, 60, 2, 0, 0, 0,
+			0, 2, 32, 0, 5, 2, 2, 2, 100, END);
+	}
 	write_bytes("tunnel", "strangers", 0xf1, 0, 7, 0, 2, 3, 10, 132, 7, 1, 3, 3, 60, END);
 	write_bytes("tunnel", "restart", 0x02, 0, 3, 0, 3, 3, 9, 0x80 | 0x40 | 6, 0, 3, 0, 3, 3, 20,
 		END);
