@@ -38,7 +38,7 @@ struct switch_table *switch_new(void)
 	randombytes_buf(table->hash_key, sizeof(table->hash_key));
 	table->oldest = table->newest = NONE;
 	table->unused = 0;
-	for (uint16_t i = 0; i < SWITCH_MAX; i++) {
+	for (size_t i = 0; i < SWITCH_MAX; i++) {
 		table->chains[i] = NONE;
 		table->entries[i].chained = i + 1 < SWITCH_MAX ? (uint16_t)(i + 1) : NONE;
 	}
