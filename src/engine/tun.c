@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The TUN device: IP packets and super-packets. */
+/* The TUN or TAP device: packets and super-packets. */
 #include "engine/tun.h"
 
 #include <assert.h>
@@ -12,8 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "core/tunnel.h"
-#include "engine/sandbox.h"
+#include "core/frame.h"
 
 /* Kernel headers before 6.2. */
 #ifndef TUN_F_USO4
@@ -23,7 +22,7 @@
 
 enum {
 	BATCH = 64,
-	PACKET_MAX = 65535,
+	PACKET_MAX = FRAME_LINK_MAX + OFFLOAD_PACKET_MAX,
 	/* A batch of super-packets that are read, sealed and sent fits the second-level cache. */
 	ARENA = 256 * 1024,
 	ALIGNMENT = 64,
@@ -46,9 +45,10 @@ static int prepare_fd(int fd)
 	return 0;
 }
 
-int tun_create(const char *name, int *fd)
+int tun_create(const char *name, enum tunnel_link link, int *fd)
 {
-	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	const int kind = link == TUNNEL_LINK_ETHERNET ? IFF_TAP : IFF_TUN;
+	struct ifreq request = { .ifr_flags = (short)(kind | IFF_NO_PI | IFF_VNET_HDR) };
 	int opened, error;
 
 	if (!*name || strlen(name) >= IFNAMSIZ || strchr(name, '%')) /* the kernel numbers "x%d" */
@@ -66,7 +66,7 @@ int tun_create(const char *name, int *fd)
 	return 0;
 }
 
-int tun_attach(int fd, char name[IFNAMSIZ])
+int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link)
 {
 	struct ifreq request = { 0 };
 
@@ -74,8 +74,9 @@ int tun_attach(int fd, char name[IFNAMSIZ])
 		return errno == EBADFD ? -EBADFD : -EINVAL;
 	/* IFF_NO_PI cannot be asked for: here its bit stands for IFF_NOFILTER, and is nearly always
 	 * set. */
-	if (!(request.ifr_flags & IFF_TUN))
+	if (!(request.ifr_flags & (IFF_TUN | IFF_TAP)))
 		return -EINVAL;
+	*link = request.ifr_flags & IFF_TAP ? TUNNEL_LINK_ETHERNET : TUNNEL_LINK_IP;
 	memcpy(name, request.ifr_name, IFNAMSIZ);
 	return prepare_fd(fd);
 }
@@ -121,8 +122,10 @@ struct tun_offload tun_negotiate(int fd, bool wanted)
 	struct tun_offload offload = { 0 };
 	struct ifreq request = { 0 };
 
-	if (ioctl(fd, TUNGETIFF, &request) < 0 || !(request.ifr_flags & IFF_VNET_HDR) ||
-		ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0)
+	if (ioctl(fd, TUNGETIFF, &request) < 0)
+		return offload;
+	offload.frames = request.ifr_flags & IFF_TAP;
+	if (!(request.ifr_flags & IFF_VNET_HDR) || ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0)
 		return offload;
 	offload.header = true;
 	offload.tcp = wanted && !ioctl(fd, TUNSETOFFLOAD, tcp);
@@ -234,7 +237,8 @@ int tun_write_singly(
 		memcpy(whole + len, parts[i].iov_base, parts[i].iov_len);
 		len += parts[i].iov_len;
 	}
-	first = offload_split_begin(&split, parts[0].iov_base, whole, len);
+	first = offload_split_begin(&split, parts[0].iov_base, whole, len,
+		offload->frames ? frame_link_len(whole, len) : 0);
 	if (first)
 		return first;
 	while ((len = offload_split_next(&split, &packet))) {

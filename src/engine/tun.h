@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The TUN device: IP packets (IFF_NO_PI) and super-packets (IFF_VNET_HDR), read in batches. */
+/* The TUN or TAP device: IP packets or Ethernet frames (IFF_NO_PI), and super-packets of them
+ * (IFF_VNET_HDR), read in batches. */
 #ifndef ENGINE_TUN_H
 #define ENGINE_TUN_H
 
@@ -8,16 +9,17 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+#include "core/tunnel.h"
 #include "engine/sandbox.h"
 
-/* Makes the TUN device of this name; it is there as long as *fd (non-blocking, close-on-exec) is
- * open. 0, or -errno, for which tun_explain has words. */
-int tun_create(const char *name, int *fd);
+/* Makes the device of this name, TUN or TAP by what it is to carry; it is there as long as *fd
+ * (non-blocking, close-on-exec) is open. 0, or -errno, for which tun_explain has words. */
+int tun_create(const char *name, enum tunnel_link link, int *fd);
 
-/* Takes a TUN descriptor that somebody else made with IFF_NO_PI, and makes it non-blocking and
- * close-on-exec. 0 and its device's name; -EINVAL: no TUN device;
- * -EBADFD: not, or no longer, a device's; other -errno. */
-int tun_attach(int fd, char name[IFNAMSIZ]);
+/* Takes a descriptor of a TUN or TAP device that somebody else made with IFF_NO_PI, and makes it
+ * non-blocking and close-on-exec. 0, its device's name and what that carries; -EINVAL: no such
+ * device; -EBADFD: not, or no longer, a device's; other -errno. */
+int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link);
 
 /* The device's name now: it may have been renamed. 0; -EBADFD: the device is gone; other -errno. */
 int tun_get_name(int fd, char name[IFNAMSIZ]);
@@ -32,6 +34,7 @@ struct tun_offload {
 	bool tcp;                  /* super-packets of TCP are read */
 	bool udp;                  /* ... and of UDP, from kernel 6.2 */
 	bool merge_tcp, merge_udp; /* ... and may be written */
+	bool frames;               /* packets are Ethernet frames: it is a TAP device */
 };
 
 /* Asks the device for as much as it has (wanted: else for nothing but plain packets), and tries out
@@ -41,7 +44,6 @@ struct tun_offload tun_negotiate(int fd, bool wanted);
 /* A part of tun_negotiate: writes one super-packet of each kind and takes back what is refused. */
 void tun_probe(int fd, struct tun_offload *offload);
 
-struct tunnel_packet;
 struct tun_batch; /* opaque: buffers for the packets of one read */
 
 struct tun_batch *tun_batch_new(void); /* NULL: out of memory */

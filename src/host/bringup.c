@@ -146,7 +146,7 @@ static int up_tun(struct monitor *monitor)
 	const char *device = monitor->config->device;
 	int error;
 
-	error = tun_create(device, &monitor->tun);
+	error = tun_create(device, TUNNEL_LINK_IP, &monitor->tun);
 	if (error) {
 		monitor_error(
 			monitor, "cannot make the TUN device %s: %s", device, tun_explain(error));
