@@ -250,11 +250,9 @@ static const char usage[] =
 	"\n"
 	"  --json  the same for programs\n"
 	"\n"
-	"The sizes: a small packet, the smallest that every host must take whole, a full one in a "
-	"tunnel\n"
-	"over Ethernet, and one at which the cipher's own speed is all that counts. A GB is 10^9 "
-	"bytes,\n"
-	"counted before sealing.\n";
+	"The sizes: a small packet, the smallest that every host must take whole, a full one in\n"
+	"a tunnel over Ethernet, and one at which the cipher's own speed is all that counts. A\n"
+	"GB is 10^9 bytes, counted before sealing.\n";
 
 int cli_bench(int argc, char **argv)
 {

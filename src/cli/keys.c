@@ -19,12 +19,12 @@ static const char genkey_usage[] =
 	"  (umask 077; culvert genkey > office.key)\n"
 	"Its public key, which the other end needs: culvert pubkey < office.key\n";
 
-static const char genpsk_usage[] = "usage: culvert genpsk\n"
-				   "\n"
-				   "Writes a new secret to standard output that both ends share: "
-				   "for SharedKey, PresharedKey,\n"
-				   "or the file that SharedKeyFile or PresharedKeyFile names:\n"
-				   "  (umask 077; culvert genpsk > office.key)\n";
+static const char genpsk_usage[] =
+	"usage: culvert genpsk\n"
+	"\n"
+	"Writes a new secret to standard output that both ends share: for SharedKey,\n"
+	"PresharedKey, or the file that SharedKeyFile or PresharedKeyFile names:\n"
+	"  (umask 077; culvert genpsk > office.key)\n";
 
 static const char pubkey_usage[] =
 	"usage: culvert pubkey < FILE\n"

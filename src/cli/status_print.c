@@ -248,8 +248,7 @@ static void print_routing(FILE *to, const struct status *status)
 	if (status_lacks_mark(status))
 		text_add(&line,
 			"  the mark is another than the rules have: what goes to the peers is "
-			"routed "
-			"into the tunnel itself; wg set %s fwmark 0x%" PRIx64,
+			"routed into the tunnel itself; wg set %s fwmark 0x%" PRIx64,
 			status->device, status->mark_of_rules);
 	print_line(to, &line);
 	if (status->kill_switch && strcmp(status->kill_switch, "off"))

@@ -22,8 +22,7 @@ static const char usage[] =
 	"\n"
 	"  wg syncconf wg0 <(culvert strip wg0)\n"
 	"\n"
-	"Exit status: 0 done, 1 errors in the file, or it is not for WireGuard, 2 wrong "
-	"arguments.\n";
+	"Exit status: 0 done, 1 errors in the file, or it is not for WireGuard, 2 wrong arguments.\n";
 
 static void add_key(struct text *text, const char *name, const struct config_key *key)
 {
@@ -66,8 +65,8 @@ int strip_config(const struct config *config, struct text *text, const char **wh
 	struct policy policy;
 
 	if (config->shared_key.given) {
-		*why = "this is a shared-key tunnel, which WireGuard does not have: give both ends "
-		       "a PrivateKey";
+		*why = "this is a shared-key tunnel, which WireGuard does not have: give both "
+		       "ends a PrivateKey";
 		return -ENOTSUP;
 	}
 	text_add(text, "[Interface]\n");

@@ -445,10 +445,8 @@ static void say_route_failed(struct monitor *monitor, const struct diff_route *r
 	if (error == -EEXIST && route->table == monitor->config->fwmark)
 		monitor_error(monitor,
 			"cannot add the route to %s: table %u, which a full tunnel has by its "
-			"FwMark = "
-			"0x%x, has one already, of another tunnel with this FwMark perhaps: give "
-			"this "
-			"one another, or none (ip route show table %u %s)",
+			"FwMark = 0x%x, has one already, of another tunnel with this FwMark "
+			"perhaps: give this one another, or none (ip route show table %u %s)",
 			text, route->table, route->table, route->table, text);
 	else if (error == -EEXIST)
 		monitor_error(monitor,

@@ -59,9 +59,8 @@ static bool check_own_key(struct config_parser *parser)
 	else if (!private && !shared)
 		config_error(parser, parser->interface_line,
 			"there is no key: add PrivateKey = or PrivateKeyFile = (a key from "
-			"'culvert "
-			"genkey'), or SharedKeyFile = (from 'culvert genpsk', the same on both "
-			"ends)");
+			"'culvert genkey'), or SharedKeyFile = (from 'culvert genpsk', the same "
+			"on both ends)");
 	return shared && !private;
 }
 
@@ -94,8 +93,8 @@ static void check_shared_tunnel(struct config_parser *parser)
 		if (i > 0)
 			config_error(parser, config->peers[i].line,
 				"a shared-key tunnel has exactly one peer, which is in %s: give "
-				"each peer a PublicKey and this end a PrivateKey, or remove this "
-				"[Peer]",
+				"each peer a PublicKey and this end a PrivateKey, or remove "
+				"this [Peer]",
 				config_place(parser, config->peers[0].line).text);
 		check_shared_peer(parser, i);
 	}
@@ -283,8 +282,8 @@ static void check_kill_switch(struct config_parser *parser)
 		return;
 	if (config->table == CONFIG_TABLE_OFF)
 		config_error(parser, line,
-			"KillSwitch = yes blocks routes, and Table = off makes none: remove one of "
-			"them");
+			"KillSwitch = yes blocks routes, and Table = off makes none: remove one "
+			"of them");
 	else if (!claims_collect(config, NULL))
 		config_error(parser, line,
 			"KillSwitch = yes has nothing to block without AllowedIPs: add what is "
@@ -332,9 +331,8 @@ static void check_device(struct config_parser *parser)
 		strcpy(config->device, config->name);
 	else
 		config_error(parser, parser->interface_line,
-			"the file's name cannot be a device's (1 to 15 letters, digits and _ = + . "
-			"-): "
-			"rename the file, or add Device =");
+			"the file's name cannot be a device's (1 to 15 letters, digits and "
+			"_ = + . -): rename the file, or add Device =");
 }
 
 void config_check(struct config_parser *parser)

@@ -201,8 +201,7 @@ static void parse_user(
 	else if (!strcmp(value, "root"))
 		config_error(parser, parser->line,
 			"User = root would leave the process that reads packets from the network "
-			"with "
-			"all privileges: name an unprivileged user");
+			"with all privileges: name an unprivileged user");
 	else
 		config_string_set(parser, field, value);
 }
@@ -363,8 +362,7 @@ static void key_set(struct config_parser *parser, const char *name, const char *
 		snprintf(odd, sizeof(odd), "it has %zu character%s", len, len == 1 ? "" : "s");
 	config_error(parser, parser->line,
 		"%s is not a key: %s. A key is 44 characters of base64, of which the last is '=', "
-		"as "
-		"'culvert %s' prints it",
+		"as 'culvert %s' prints it",
 		name, odd, subcommand);
 }
 
@@ -385,9 +383,8 @@ static void report_no_key_file(struct config_parser *parser, const struct config
 	if (credentials_has(parser->config->path) && shown->text[0] == '\'')
 		config_error(parser, parser->line,
 			"%s: cannot open %s: %s. The tunnel's file is a credential, so this one "
-			"must "
-			"be, too: write %s = %s here, and LoadCredential=%s:/etc/culvert/%s in the "
-			"service's drop-in",
+			"must be, too: write %s = %s here, and LoadCredential=%s:/etc/culvert/%s "
+			"in the service's drop-in",
 			row->option.name, shown->text, strerror(error), row->option.name, name,
 			name, name);
 	else
