@@ -6,118 +6,73 @@
 
 #include "cli/status.h"
 #include "core/tunnel.h"
+#include "host/answer.h"
 
-/* Where a line's value goes. */
-struct field {
-	const char *key;
-	enum { FIELD_TEXT, FIELD_NUMBER, FIELD_SECRET } kind;
-	size_t offset;
-};
-
-#define TEXT(key, type, member)                         \
-	{                                               \
-		key, FIELD_TEXT, offsetof(type, member) \
-	}
-#define NUMBER(key, type, member)                         \
-	{                                                 \
-		key, FIELD_NUMBER, offsetof(type, member) \
-	}
-
-static const struct field monitor_fields[] = {
-	TEXT("name", struct status, name),
-	TEXT("state", struct status, state),
-	TEXT("device", struct status, device),
-	TEXT("config", struct status, config),
-	TEXT("mtu_why", struct status, mtu_why),
-	TEXT("user", struct status, user),
-	TEXT("last_error", struct status, last_error),
-	TEXT("dns_backend", struct status, dns_backend),
-	TEXT("dns_error", struct status, dns_error),
-	TEXT("routing", struct status, routing),
-	TEXT("kill_switch", struct status, kill_switch),
-	NUMBER("mark", struct status, mark_of_rules),
-	NUMBER("paused", struct status, paused),
-	NUMBER("pid", struct status, pid),
-	NUMBER("engine_pid", struct status, engine_pid),
-	NUMBER("since", struct status, since),
-	NUMBER("mtu", struct status, mtu),
-	TEXT("table", struct status, table),
-	NUMBER("routes", struct status, routes),
-	NUMBER("network_changed", struct status, network_changed),
-	NUMBER("clock_behind", struct status, clock_behind),
+static const struct answer_field monitor_fields[] = {
+	ANSWER_TEXT("name", struct status, name),
+	ANSWER_TEXT("state", struct status, state),
+	ANSWER_TEXT("device", struct status, device),
+	ANSWER_TEXT("config", struct status, config),
+	ANSWER_TEXT("mtu_why", struct status, mtu_why),
+	ANSWER_TEXT("user", struct status, user),
+	ANSWER_TEXT("last_error", struct status, last_error),
+	ANSWER_TEXT("dns_backend", struct status, dns_backend),
+	ANSWER_TEXT("dns_error", struct status, dns_error),
+	ANSWER_TEXT("routing", struct status, routing),
+	ANSWER_TEXT("kill_switch", struct status, kill_switch),
+	ANSWER_NUMBER("mark", struct status, mark_of_rules),
+	ANSWER_NUMBER("paused", struct status, paused),
+	ANSWER_NUMBER("pid", struct status, pid),
+	ANSWER_NUMBER("engine_pid", struct status, engine_pid),
+	ANSWER_NUMBER("since", struct status, since),
+	ANSWER_NUMBER("mtu", struct status, mtu),
+	ANSWER_TEXT("table", struct status, table),
+	ANSWER_NUMBER("routes", struct status, routes),
+	ANSWER_NUMBER("network_changed", struct status, network_changed),
+	ANSWER_NUMBER("clock_behind", struct status, clock_behind),
 	{ 0 },
 };
 
-static const struct field monitor_peer_fields[] = {
-	TEXT("endpoint_name", struct status_peer, endpoint_name),
-	TEXT("resolve_error", struct status_peer, resolve_error),
+static const struct answer_field monitor_peer_fields[] = {
+	ANSWER_TEXT("endpoint_name", struct status_peer, endpoint_name),
+	ANSWER_TEXT("resolve_error", struct status_peer, resolve_error),
 	{ 0 },
 };
 
-static const struct field engine_fields[] = {
-	{ "private_key", FIELD_SECRET, 0 },
-	NUMBER("listen_port", struct status, listen_port),
-	NUMBER("fwmark", struct status, fwmark),
-	TEXT("culvert_offload_device", struct status, offload_device),
-	TEXT("culvert_offload_sockets", struct status, offload_sockets),
+static const struct answer_field engine_fields[] = {
+	{ "private_key", ANSWER_IS_SECRET, 0 },
+	ANSWER_NUMBER("listen_port", struct status, listen_port),
+	ANSWER_NUMBER("fwmark", struct status, fwmark),
+	ANSWER_TEXT("culvert_offload_device", struct status, offload_device),
+	ANSWER_TEXT("culvert_offload_sockets", struct status, offload_sockets),
 	{ 0 },
 };
 
-static const struct field engine_peer_fields[] = {
-	{ "preshared_key", FIELD_SECRET, 0 },
-	TEXT("endpoint", struct status_peer, endpoint),
-	TEXT("culvert_name", struct status_peer, name),
-	TEXT("culvert_trouble", struct status_peer, trouble),
-	TEXT("culvert_cipher", struct status_peer, cipher),
-	TEXT("culvert_session_cipher", struct status_peer, session_cipher),
-	NUMBER("last_handshake_time_sec", struct status_peer, last_handshake),
-	NUMBER("rx_bytes", struct status_peer, rx_bytes),
-	NUMBER("tx_bytes", struct status_peer, tx_bytes),
-	NUMBER("culvert_rx_packets", struct status_peer, rx_packets),
-	NUMBER("culvert_tx_packets", struct status_peer, tx_packets),
-	NUMBER("culvert_replays", struct status_peer, replays),
-	NUMBER("culvert_undecryptable", struct status_peer, undecryptable),
-	NUMBER("culvert_refused_sources", struct status_peer, refused_sources),
-	NUMBER("culvert_dropped", struct status_peer, dropped),
-	NUMBER("culvert_received", struct status_peer, received),
-	NUMBER("culvert_lost", struct status_peer, lost),
-	NUMBER("culvert_rtt", struct status_peer, rtt),
-	NUMBER("culvert_unanswered", struct status_peer, unanswered),
-	NUMBER("culvert_added", struct status_peer, added),
-	NUMBER("culvert_up_since", struct status_peer, up_since),
-	NUMBER("culvert_unanswered_since", struct status_peer, unanswered_since),
+static const struct answer_field engine_peer_fields[] = {
+	{ "preshared_key", ANSWER_IS_SECRET, 0 },
+	ANSWER_TEXT("endpoint", struct status_peer, endpoint),
+	ANSWER_TEXT("culvert_name", struct status_peer, name),
+	ANSWER_TEXT("culvert_trouble", struct status_peer, trouble),
+	ANSWER_TEXT("culvert_cipher", struct status_peer, cipher),
+	ANSWER_TEXT("culvert_session_cipher", struct status_peer, session_cipher),
+	ANSWER_NUMBER("last_handshake_time_sec", struct status_peer, last_handshake),
+	ANSWER_NUMBER("rx_bytes", struct status_peer, rx_bytes),
+	ANSWER_NUMBER("tx_bytes", struct status_peer, tx_bytes),
+	ANSWER_NUMBER("culvert_rx_packets", struct status_peer, rx_packets),
+	ANSWER_NUMBER("culvert_tx_packets", struct status_peer, tx_packets),
+	ANSWER_NUMBER("culvert_replays", struct status_peer, replays),
+	ANSWER_NUMBER("culvert_undecryptable", struct status_peer, undecryptable),
+	ANSWER_NUMBER("culvert_refused_sources", struct status_peer, refused_sources),
+	ANSWER_NUMBER("culvert_dropped", struct status_peer, dropped),
+	ANSWER_NUMBER("culvert_received", struct status_peer, received),
+	ANSWER_NUMBER("culvert_lost", struct status_peer, lost),
+	ANSWER_NUMBER("culvert_rtt", struct status_peer, rtt),
+	ANSWER_NUMBER("culvert_unanswered", struct status_peer, unanswered),
+	ANSWER_NUMBER("culvert_added", struct status_peer, added),
+	ANSWER_NUMBER("culvert_up_since", struct status_peer, up_since),
+	ANSWER_NUMBER("culvert_unanswered_since", struct status_peer, unanswered_since),
 	{ 0 },
 };
-
-static void take_field(const struct field *fields, void *record, const char *key, char *value)
-{
-	for (; fields->key; fields++) {
-		char *at = (char *)record + fields->offset;
-
-		if (strcmp(fields->key, key))
-			continue;
-		if (fields->kind == FIELD_TEXT)
-			*(const char **)(void *)at = value;
-		else if (fields->kind == FIELD_NUMBER)
-			*(uint64_t *)(void *)at = strtoull(value, NULL, 10);
-		else
-			key_wipe(value, strlen(value));
-		return;
-	}
-}
-
-/* The next KEY=VALUE of the answer; false: the blank line, or its end. */
-static bool next_pair(char **answer, char **key, char **value)
-{
-	*key = strsep(answer, "\n");
-	if (!*key || !**key)
-		return false;
-	*value = strchr(*key, '=');
-	if (!*value)
-		return false;
-	*(*value)++ = '\0';
-	return true;
-}
 
 /* A list's room is the next power of two. */
 static void *grow(void *items, size_t count, size_t size)
@@ -169,14 +124,14 @@ static int take_engine_line(struct status *status, const char *key, char *value)
 	if (!peer) {
 		if (!strcmp(key, "culvert_shared"))
 			status->shared = !strcmp(value, "true");
-		take_field(engine_fields, status, key, value);
+		answer_take(engine_fields, status, key, value);
 		return 0;
 	}
 	if (!strcmp(key, "allowed_ip"))
 		return add_to_list(&peer->allowed_ips, &peer->allowed_count, value);
 	if (!strcmp(key, "persistent_keepalive_interval"))
 		peer->keepalive = (unsigned)strtoul(value, NULL, 10);
-	take_field(engine_peer_fields, peer, key, value);
+	answer_take(engine_peer_fields, peer, key, value);
 	return 0;
 }
 
@@ -186,7 +141,7 @@ int status_parse_engine(struct status *status, char *answer)
 	int error = 0;
 
 	/* To the end even after an error, so that no secret stays. */
-	while (next_pair(&answer, &key, &value)) {
+	while (answer_next_pair(&answer, &key, &value)) {
 		int line_error = take_engine_line(status, key, value);
 
 		if (!error)
@@ -219,7 +174,7 @@ static int take_monitor_line(struct status *status, const char *key, char *value
 		return add_to_list(&status->dns_servers, &status->dns_server_count, value);
 	if (!strcmp(key, "dns_domain"))
 		return add_to_list(&status->dns_domains, &status->dns_domain_count, value);
-	take_field(monitor_fields, status, key, value);
+	answer_take(monitor_fields, status, key, value);
 	return 0;
 }
 
@@ -229,7 +184,7 @@ int status_parse_monitor(struct status *status, char *answer)
 	char *key, *value;
 	int error = 0;
 
-	while (!error && next_pair(&answer, &key, &value)) {
+	while (!error && answer_next_pair(&answer, &key, &value)) {
 		if (!strcmp(key, "peer")) {
 			peer = find_peer(status, last, value);
 			/* One that somebody removed with `wg`, say. */
@@ -242,7 +197,7 @@ int status_parse_monitor(struct status *status, char *answer)
 		} else if (!strcmp(key, "resolved")) {
 			peer->unresolved = !strcmp(value, "false");
 		} else {
-			take_field(monitor_peer_fields, peer, key, value);
+			answer_take(monitor_peer_fields, peer, key, value);
 		}
 	}
 	if (error)
@@ -269,7 +224,7 @@ static struct peer_facts facts_of(const struct status_peer *peer)
 		.added = peer->added,
 		.up_since = peer->up_since,
 		.unanswered_since = peer->unanswered_since,
-		.has_endpoint = peer->endpoint,
+		.endpoint = peer->endpoint,
 		.unresolved = peer->unresolved };
 }
 

@@ -308,7 +308,7 @@ static void ask_facts(struct monitor *monitor, size_t first, size_t end)
 	char hex[KEY_HEX_SIZE];
 	uint8_t key[KEY_LEN];
 	struct names_facts facts;
-	const char *rest;
+	char *rest;
 
 	text_add(&request, "get=1\n");
 	for (size_t i = first; i < end; i++) {

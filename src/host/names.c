@@ -3,9 +3,9 @@
  */
 #include "host/names.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "host/answer.h"
 
 void names_init(struct names *names, uint64_t now)
 {
@@ -100,66 +100,28 @@ void names_network_changed(struct names *names, uint64_t now)
 	names->due = now;
 }
 
-/* The value of a line KEY=NUMBER. */
-static bool take_number(const char *line, const char *key, uint64_t *number)
-{
-	const size_t len = strlen(key);
+struct told {
+	struct names_facts facts;
+	const char *endpoint;
+};
 
-	if (strncmp(line, key, len) || line[len] != '=')
+static const struct answer_field fields[] = {
+	ANSWER_TEXT("endpoint", struct told, endpoint),
+	ANSWER_NUMBER("persistent_keepalive_interval", struct told, facts.keepalive),
+	ANSWER_NUMBER("rx_bytes", struct told, facts.rx_bytes),
+	ANSWER_NUMBER("culvert_handshake_age", struct told, facts.age),
+	ANSWER_NUMBER("culvert_waiting", struct told, facts.waiting),
+	{ 0 },
+};
+
+bool names_parse_facts(char **answer, uint8_t public_key[KEY_LEN], struct names_facts *facts)
+{
+	struct told told = { .facts = { .age = NAMES_NEVER, .waiting = NAMES_NEVER } };
+
+	if (!answer_next_peer(answer, public_key, fields, &told))
 		return false;
-	*number = strtoull(line + len + 1, NULL, 10);
-	return true;
-}
-
-static void take_endpoint(const char *line, size_t len, struct endpoint *endpoint)
-{
-	static const char key[] = "endpoint=";
-	char text[ENDPOINT_TEXT_SIZE];
-
-	if (strncmp(line, key, strlen(key)) || len - strlen(key) >= sizeof(text))
-		return;
-	memcpy(text, line + strlen(key), len - strlen(key));
-	text[len - strlen(key)] = '\0';
-	endpoint_from_text(endpoint, text);
-}
-
-static void take_line(const char *line, size_t len, struct names_facts *facts)
-{
-	uint64_t number;
-
-	take_endpoint(line, len, &facts->endpoint);
-	if (take_number(line, "persistent_keepalive_interval", &number))
-		facts->keepalive = number != 0;
-	take_number(line, "rx_bytes", &facts->rx_bytes);
-	take_number(line, "culvert_handshake_age", &facts->age);
-	take_number(line, "culvert_waiting", &facts->waiting);
-}
-
-static bool take_key(const char *line, size_t len, uint8_t public_key[KEY_LEN])
-{
-	static const char key[] = "public_key=";
-	char hex[KEY_HEX_SIZE];
-
-	if (strncmp(line, key, strlen(key)) || len != strlen(key) + KEY_HEX_SIZE - 1)
-		return false;
-	memcpy(hex, line + strlen(key), KEY_HEX_SIZE - 1);
-	hex[KEY_HEX_SIZE - 1] = '\0';
-	return !key_from_hex(public_key, hex);
-}
-
-bool names_parse_facts(const char **answer, uint8_t public_key[KEY_LEN], struct names_facts *facts)
-{
-	const char *line = *answer, *end = strchr(line, '\n');
-	uint8_t another[KEY_LEN];
-
-	if (!end || !take_key(line, (size_t)(end - line), public_key))
-		return false;
-	*facts = (struct names_facts){ .age = NAMES_NEVER, .waiting = NAMES_NEVER };
-	for (line = end + 1; (end = strchr(line, '\n')) && end != line; line = end + 1) {
-		if (take_key(line, (size_t)(end - line), another))
-			break;
-		take_line(line, (size_t)(end - line), facts);
-	}
-	*answer = line;
+	*facts = told.facts;
+	if (told.endpoint)
+		endpoint_from_text(&facts->endpoint, told.endpoint);
 	return true;
 }

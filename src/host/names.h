@@ -46,8 +46,8 @@ struct names_facts {
 	uint64_t age;             /* of the last handshake; NAMES_NEVER: there was none */
 	uint64_t waiting;         /* how long already; NAMES_NEVER: nobody waits for one */
 	uint64_t rx_bytes;
-	bool keepalive;
-	bool no_route; /* to the endpoint */
+	uint64_t keepalive; /* seconds; 0: off */
+	bool no_route;      /* to the endpoint */
 };
 
 /* Nothing is known; the first look-up is due now. */
@@ -71,8 +71,8 @@ const struct endpoint *names_next(struct names *names, const struct endpoint *pr
 /* In another network everything counts anew, and the name may have other addresses. */
 void names_network_changed(struct names *names, uint64_t now);
 
-/* Takes the next peer out of the engine's answer at *answer, which moves on (no_route is left
- * false). False: there is none, or what follows is none. */
-bool names_parse_facts(const char **answer, uint8_t public_key[KEY_LEN], struct names_facts *facts);
+/* Takes the next peer off the engine's answer, which is written to (no_route is left false). False:
+ * that was the last. */
+bool names_parse_facts(char **answer, uint8_t public_key[KEY_LEN], struct names_facts *facts);
 
 #endif

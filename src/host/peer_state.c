@@ -3,11 +3,11 @@
 #include "host/peer_state.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/wire.h"
+#include "host/answer.h"
 #include "host/text.h"
 
 enum {
@@ -23,7 +23,7 @@ enum peer_state peer_state(const struct peer_facts *facts, uint64_t now)
 		return facts->unanswered_since && now > facts->unanswered_since + ANSWER_SECONDS
 			       ? PEER_HANDSHAKING
 			       : PEER_UP;
-	if (facts->unresolved && !facts->has_endpoint)
+	if (facts->unresolved && !facts->endpoint)
 		return PEER_UNRESOLVED;
 	if (facts->unanswered)
 		return PEER_HANDSHAKING;
@@ -76,51 +76,22 @@ const char *peer_state_name(enum peer_state state)
 	return names[state];
 }
 
-static const struct field {
-	const char *key;
-	size_t offset;
-} fields[] = {
-	{ "last_handshake_time_sec=", offsetof(struct peer_facts, last_handshake) },
-	{ "tx_bytes=", offsetof(struct peer_facts, tx_bytes) },
-	{ "persistent_keepalive_interval=", offsetof(struct peer_facts, keepalive) },
-	{ "culvert_unanswered=", offsetof(struct peer_facts, unanswered) },
-	{ "culvert_unanswered_since=", offsetof(struct peer_facts, unanswered_since) },
-	{ "culvert_up_since=", offsetof(struct peer_facts, up_since) },
-	{ "culvert_added=", offsetof(struct peer_facts, added) },
+static const struct answer_field fields[] = {
+	ANSWER_TEXT("endpoint", struct peer_facts, endpoint),
+	ANSWER_NUMBER("last_handshake_time_sec", struct peer_facts, last_handshake),
+	ANSWER_NUMBER("tx_bytes", struct peer_facts, tx_bytes),
+	ANSWER_NUMBER("persistent_keepalive_interval", struct peer_facts, keepalive),
+	ANSWER_NUMBER("culvert_unanswered", struct peer_facts, unanswered),
+	ANSWER_NUMBER("culvert_unanswered_since", struct peer_facts, unanswered_since),
+	ANSWER_NUMBER("culvert_up_since", struct peer_facts, up_since),
+	ANSWER_NUMBER("culvert_added", struct peer_facts, added),
+	{ 0 },
 };
-
-static void take_line(const char *line, struct peer_facts *facts)
-{
-	if (!strncmp(line, "endpoint=", strlen("endpoint=")))
-		facts->has_endpoint = true;
-	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
-		const size_t len = strlen(fields[i].key);
-
-		if (!strncmp(line, fields[i].key, len))
-			*(uint64_t *)(void *)((char *)facts + fields[i].offset) =
-				strtoull(line + len, NULL, 10);
-	}
-}
-
-static const char peer_key[] = "public_key=";
-
-static bool begins_peer(const char *line)
-{
-	return !strncmp(line, peer_key, strlen(peer_key));
-}
 
 bool peer_facts_parse(char **answer, uint8_t public_key[KEY_LEN], struct peer_facts *facts)
 {
-	char *line;
-
-	while ((line = strsep(answer, "\n")) && *line && !begins_peer(line))
-		;
-	if (!line || !*line || key_from_hex(public_key, line + strlen(peer_key)))
-		return false;
 	*facts = (struct peer_facts){ 0 };
-	while (*answer && **answer && !begins_peer(*answer))
-		take_line(strsep(answer, "\n"), facts);
-	return true;
+	return answer_next_peer(answer, public_key, fields, facts);
 }
 
 /* As much as there is room for, in whole characters: a status that is not UTF-8 would be refused.

@@ -25,7 +25,7 @@ struct peer_facts {
 	uint64_t keepalive;                         /* seconds; 0: off */
 	uint64_t unanswered;                        /* initiations that wait for an answer */
 	uint64_t added, up_since, unanswered_since; /* Unix time; 0: not known, or not so */
-	bool has_endpoint;                          /* an address */
+	const char *endpoint;                       /* an address, in the answer; NULL: none */
 	bool unresolved; /* the file has a name that no address was found for yet */
 };
 

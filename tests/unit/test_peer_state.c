@@ -19,12 +19,12 @@ enum { NOW = 1000000000 }; /* 01:46:40 */
 static void test_parse(void **state)
 {
 	static const char text[] =
-		"private_key=" KEY_2 "\nlisten_port=1\nculvert_added=3\npublic_key=" KEY_1
-		"\npersistent_keepalive_interval=25\nendpoint=192.0.2.1:9\nlast_handshake_time_sec="
-		"5\ntx_bytes=6\nculvert_unanswered="
-		"7"
-		"\nculvert_unanswered_since=8\nculvert_up_since=9\nculvert_added=10\npublic_"
-		"key=" KEY_2 "\nrx_bytes=99\nerrno=0\n\n";
+		"private_key=" KEY_2 "\nlisten_port=1\nculvert_added=3\n"
+		"public_key=" KEY_1 "\npersistent_keepalive_interval=25\nno value\n"
+		"endpoint=192.0.2.1:9\nlast_handshake_time_sec=5\ntx_bytes=6\n"
+		"culvert_unanswered=7\nculvert_unanswered_since=8\nculvert_up_since=9\n"
+		"culvert_added=10\n"
+		"public_key=" KEY_2 "\nrx_bytes=99\nerrno=0\n\n";
 	char copy[sizeof(text)], *rest = copy;
 	struct peer_facts facts;
 	uint8_t key[KEY_LEN];
@@ -33,7 +33,7 @@ static void test_parse(void **state)
 	memcpy(copy, text, sizeof(text));
 	assert_true(peer_facts_parse(&rest, key, &facts));
 	assert_int_equal(key[0], 1);
-	assert_true(facts.has_endpoint);
+	assert_true(facts.endpoint);
 	assert_int_equal(facts.last_handshake, 5);
 	assert_int_equal(facts.tx_bytes, 6);
 	assert_int_equal(facts.keepalive, 25);
@@ -43,7 +43,7 @@ static void test_parse(void **state)
 	assert_int_equal(facts.added, 10);
 	assert_true(peer_facts_parse(&rest, key, &facts));
 	assert_int_equal(key[0], 2);
-	assert_false(facts.has_endpoint);
+	assert_false(facts.endpoint);
 	assert_int_equal(facts.last_handshake, 0);
 	assert_false(peer_facts_parse(&rest, key, &facts));
 }
