@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,41 +22,52 @@ int listener_path(char path[LISTENER_PATH_SIZE], const char *device)
 	return 0;
 }
 
-static bool answers(const struct sockaddr_un *address)
+static int set_path(struct sockaddr_un *address, const char *path)
 {
-	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool connected;
-
-	if (fd < 0)
-		return false;
-	/* EAGAIN: its backlog is full, so somebody has it. */
-	connected =
-		!connect(fd, (const struct sockaddr *)address, sizeof(*address)) || errno == EAGAIN;
-	close(fd);
-	return connected;
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address->sun_path, path);
+	return 0;
 }
 
-static int clear_way(const struct sockaddr_un *address)
+int listener_probe(const char *path)
 {
-	struct stat there;
+	struct sockaddr_un address;
+	int error = set_path(&address, path), fd;
 
-	if (lstat(address->sun_path, &there) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(there.st_mode))
-		return -EEXIST;
-	if (answers(address))
-		return -EADDRINUSE;
-	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+	if (error)
+		return error;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
 }
 
 int listener_remove_stale(const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat there;
+	int connection;
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
-	return clear_way(&address);
+	if (lstat(path, &there) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(there.st_mode))
+		return -EEXIST;
+	connection = listener_probe(path);
+	if (connection >= 0)
+		close(connection);
+	if (connection >= 0 || connection == -EAGAIN)
+		return -EADDRINUSE;
+	if (connection == -EPROTOTYPE)
+		return -EEXIST;
+	if (connection != -ECONNREFUSED)
+		return connection == -ENOENT ? 0 : connection;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static int make_directory(void)
@@ -81,13 +91,11 @@ static int bind_with_mode(int fd, const struct sockaddr_un *address, mode_t mode
 
 int listener_open_path(const char *path, mode_t mode, int *fd)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int made, error;
+	struct sockaddr_un address;
+	int made, error = set_path(&address, path);
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
-	error = clear_way(&address);
+	if (!error)
+		error = listener_remove_stale(path);
 	if (error)
 		return error;
 	made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

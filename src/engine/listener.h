@@ -30,8 +30,13 @@ int listener_stat(int directory, const char *device, struct stat *status);
 
 void listener_remove(int directory, const char *device);
 
+/* Whether somebody listens at a path: a connection to them; -EAGAIN: so many others wait for them
+ * that there is none; -ECONNREFUSED: a dead process left the socket; -ENOENT: it is not there;
+ * other -errno. */
+int listener_probe(const char *path);
+
 /* Removes the socket that a dead process left at a path. 0, also if there is none; -EADDRINUSE:
- * somebody answers there; -EEXIST: it is no socket; other -errno. */
+ * somebody answers there; -EEXIST: it is no socket, or none that streams; other -errno. */
 int listener_remove_stale(const char *path);
 
 /* What the two that take a directory call, once the process is enclosed. */

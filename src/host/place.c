@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "engine/listener.h"
@@ -54,19 +52,11 @@ bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE])
 /* Not there, or left over by a process that was killed. */
 static bool nobody_listens(const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	bool nobody;
-	int fd;
+	const int connection = listener_probe(path);
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return true;
-	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	nobody = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
-		 (errno == ENOENT || errno == ECONNREFUSED);
-	if (fd >= 0)
-		close(fd);
-	return nobody;
+	if (connection >= 0)
+		close(connection);
+	return connection == -ENOENT || connection == -ECONNREFUSED || connection == -ENAMETOOLONG;
 }
 
 int place_find_socket(char path[PLACE_PATH_SIZE], const char *name)

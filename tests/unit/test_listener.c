@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -83,6 +85,41 @@ static void places_that_are_taken(void **state)
 	unlink(path);
 }
 
+/* Somebody has it who is too busy, or is nobody that one could ask. */
+static void places_of_the_busy(void **state)
+{
+	struct rlimit limit, none;
+	int fd = -1, second = -1, waiting[8], count = 0;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	(void)state;
+
+	assert_int_equal(listener_open_path(path, 0600, &fd), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ (rlim_t)fd + 1, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(listener_remove_stale(path), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	while (count < 8 && (waiting[count] = listener_probe(path)) >= 0)
+		count++;
+	assert_true(count < 8);
+	assert_int_equal(waiting[count], -EAGAIN);
+	assert_int_equal(listener_open_path(path, 0600, &second), -EADDRINUSE);
+	while (count--)
+		close(waiting[count]);
+	close(fd);
+	assert_int_equal(listener_probe(path), -ECONNREFUSED);
+	assert_int_equal(listener_remove_stale(path), 0);
+	assert_int_equal(listener_probe(path), -ENOENT);
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listener_remove_stale(path), -EEXIST);
+	assert_int_equal(access(path, F_OK), 0);
+	close(fd);
+	unlink(path);
+}
+
 static void names(void **state)
 {
 	static const char *const bad[] = { "", "a/b", "../x", "sixteen-letters-" };
@@ -103,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(modes),
 		cmocka_unit_test(places_that_are_taken),
+		cmocka_unit_test(places_of_the_busy),
 		cmocka_unit_test(names),
 	};
 
