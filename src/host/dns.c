@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "engine/listener.h"
 #include "host/dns_file.h"
 #include "host/helper.h"
 #include "host/lock.h"
@@ -122,24 +122,20 @@ enum resolved { RESOLVED_OFF, RESOLVED_ELSEWHERE, RESOLVED_RUNS };
 /* Its directory outlives it: whether it runs shows by who answers at its socket. */
 static enum resolved resolved_state(const struct dns_places *places)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	enum resolved state = RESOLVED_OFF;
+	enum resolved state = RESOLVED_RUNS;
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
+	char path[PATH_MAX];
+	int connection;
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/io.systemd.Resolve",
-		places->resolved_directory);
-	/* EAGAIN: too many others wait for its answer. */
-	if (fd >= 0 && (!connect(fd, (const struct sockaddr *)&address, sizeof(address)) ||
-			       errno == EAGAIN)) {
-		state = RESOLVED_RUNS;
-		if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
-			!is_in_our_network(peer.pid))
-			state = RESOLVED_ELSEWHERE;
-	}
-	if (fd >= 0)
-		close(fd);
+	snprintf(path, sizeof(path), "%s/io.systemd.Resolve", places->resolved_directory);
+	connection = listener_probe(path);
+	if (connection < 0)
+		return connection == -EAGAIN ? RESOLVED_RUNS : RESOLVED_OFF;
+	if (!getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
+		!is_in_our_network(peer.pid))
+		state = RESOLVED_ELSEWHERE;
+	close(connection);
 	return state;
 }
 
@@ -220,21 +216,48 @@ static int record_write(const struct dns_places *places, const char *name, enum 
 	return error;
 }
 
-static enum dns_backend record_read(
-	const struct dns_places *places, const char *name, char record[RECORD_SIZE])
+static enum dns_backend record_parse(const char *line, char record[RECORD_SIZE])
 {
-	char path[PATH_MAX], backend[32] = "", line[RECORD_SIZE] = "";
-	FILE *file = record_path(path, places, name) ? place_read(path) : NULL;
+	char backend[32];
 
-	if (file && fgets(line, sizeof(line), file) &&
-		sscanf(line, "%31s %511[^\n]", backend, record) != 2)
-		*backend = 0;
-	if (file)
-		fclose(file);
 	for (int i = DNS_RESOLVED; i < BACKEND_COUNT; i++)
-		if (!strcmp(backend, backend_names[i]))
+		if (sscanf(line, "%31s %511[^\n]", backend, record) == 2 &&
+			!strcmp(backend, backend_names[i]))
 			return (enum dns_backend)i;
 	return DNS_NONE;
+}
+
+/* 0, also if there is none (DNS_NONE); or -errno: nobody knows. */
+static int record_read(const struct dns_places *places, const char *name, enum dns_backend *backend,
+	char record[RECORD_SIZE])
+{
+	char path[PATH_MAX], line[RECORD_SIZE] = "";
+	FILE *file;
+	int error = 0;
+
+	*backend = DNS_NONE;
+	if (!record_path(path, places, name))
+		return 0;
+	file = place_read(path);
+	if (!file)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	if (!fgets(line, sizeof(line), file) && ferror(file))
+		error = -EIO;
+	fclose(file);
+	*backend = record_parse(line, record);
+	return error;
+}
+
+static bool record_read_or_say(const struct dns_places *places, const char *name,
+	enum dns_backend *backend, char record[RECORD_SIZE], char why[DNS_WHY_SIZE])
+{
+	const int error = record_read(places, name, backend, record);
+
+	*why = '\0';
+	if (error)
+		snprintf(why, DNS_WHY_SIZE, "cannot read the record %s/%s.dns: %s",
+			run_directory(places), name, strerror(-error));
+	return !error;
 }
 
 static void record_remove(const struct dns_places *places, const char *name)
@@ -429,8 +452,10 @@ bool dns_undo_left_over(const struct dns_places *places, const char *name,
 	const struct dns_runner *runner, char why[DNS_WHY_SIZE])
 {
 	char record[RECORD_SIZE];
-	enum dns_backend backend = record_read(places, name, record);
+	enum dns_backend backend;
 
+	if (!record_read_or_say(places, name, &backend, record, why))
+		return false;
 	/* The run directory is empty after a restart of the machine, and resolv.conf is not. */
 	if (backend == DNS_NONE || backend == DNS_FILE) {
 		backend = DNS_FILE;
@@ -447,8 +472,10 @@ static bool undo_others(const struct dns_places *places, const char *name, enum 
 	const char *record, const struct dns_runner *runner, char why[DNS_WHY_SIZE])
 {
 	char before[RECORD_SIZE] = "";
-	const enum dns_backend by = record_read(places, name, before);
+	enum dns_backend by;
 
+	if (!record_read_or_say(places, name, &by, before, why))
+		return false;
 	return by == DNS_NONE || (by == backend && !strcmp(before, record)) ||
 	       dns_undo_left_over(places, name, runner, why);
 }
@@ -520,8 +547,9 @@ bool dns_set(const struct dns_places *places, enum dns_backend backend,
 enum dns_backend dns_left_over(const struct dns_places *places, const char *name)
 {
 	char record[RECORD_SIZE];
-	const enum dns_backend backend = record_read(places, name, record);
+	enum dns_backend backend;
 
+	record_read(places, name, &backend, record);
 	return backend == DNS_NONE && dns_file_is_left(places->resolv_conf, name) ? DNS_FILE
 										  : backend;
 }

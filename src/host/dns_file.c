@@ -74,34 +74,65 @@ static int read_file(const char *path, int flags, struct text *text, struct stat
 	return error ? error : text->failed ? -ENOMEM : 0;
 }
 
-static bool begins_with_mark(const char *path, const char *mark)
+/* There is no file, and so none of ours. Of one that could not be read for another reason nothing
+ * is known: who took it for somebody else's would throw the original away. */
+static bool is_no_file(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -EINVAL || error == -ELOOP ||
+	       error == -ENXIO;
+}
+
+/* 1: it does, 0: it does not, -errno: nobody knows. */
+static int begins_with_mark(const char *path, const char *mark)
 {
 	struct text text = { 0 };
 	struct stat status;
-	const bool begins =
-		!read_file(path, 0, &text, &status) && !strncmp(text.bytes, mark, strlen(mark));
+	int result = read_file(path, 0, &text, &status);
 
+	if (!result)
+		result = text.len && !strncmp(text.bytes, mark, strlen(mark));
 	text_free(&text);
-	return begins;
+	return is_no_file(result) ? 0 : result;
 }
 
-/* Our file is in its place, or has become what another tunnel keeps as its original. */
-static bool paths_find_ours(struct paths *paths)
+static int ends_search(const char *path, int error)
+{
+	(void)path;
+	return !is_no_file(-error);
+}
+
+/* Where each of the tunnels keeps its original. */
+static int list_originals(const char *path, glob_t *list)
 {
 	char pattern[PATH_MAX];
-	bool found = begins_with_mark(paths->path, paths->mark);
+
+	if (!path_make(pattern, path, ".culvert-*", ""))
+		return 0;
+	switch (glob(pattern, 0, ends_search, list)) {
+	case GLOB_NOSPACE:
+		return -ENOMEM;
+	case GLOB_ABORTED:
+		return -EIO;
+	default:
+		return 0;
+	}
+}
+
+/* Our file is in its place, or has become what another tunnel keeps as its original. 1: found, 0:
+ * it is not there, -errno: nobody knows. */
+static int paths_find_ours(struct paths *paths)
+{
+	int found = begins_with_mark(paths->path, paths->mark);
 	glob_t list = { 0 };
 
 	if (found) {
 		snprintf(paths->ours, sizeof(paths->ours), "%s", paths->path);
-		return true;
+		return found;
 	}
-	if (path_make(pattern, paths->path, ".culvert-*", "") && !glob(pattern, 0, NULL, &list)) {
-		for (size_t i = 0; i < list.gl_pathc && !found; i++) {
-			found = begins_with_mark(list.gl_pathv[i], paths->mark);
-			if (found)
-				snprintf(paths->ours, sizeof(paths->ours), "%s", list.gl_pathv[i]);
-		}
+	found = list_originals(paths->path, &list);
+	for (size_t i = 0; i < list.gl_pathc && !found; i++) {
+		found = begins_with_mark(list.gl_pathv[i], paths->mark);
+		snprintf(paths->ours, sizeof(paths->ours), "%s", list.gl_pathv[i]);
 	}
 	globfree(&list);
 	return found;
@@ -193,31 +224,33 @@ static void make_content(const struct paths *paths, const char *lines, struct te
 	text_add(text, FINGERPRINT_LINE "%s", fingerprint(lines), lines);
 }
 
-/* Whether our file is as we wrote it. */
-static bool is_unchanged(const struct paths *paths)
+/* Whether our file is as we wrote it: 1, or 0, or -errno. */
+static int is_unchanged(const struct paths *paths)
 {
 	struct text text = { 0 }, made = { 0 };
 	const char *lines;
 	struct stat status;
-	bool same = false;
+	int result = read_file(paths->ours, 0, &text, &status);
 
-	if (!read_file(paths->ours, 0, &text, &status)) {
+	if (!result) {
 		lines = strchr(text.bytes, '\n');
 		lines = lines ? strchr(lines + 1, '\n') : NULL;
 		if (lines)
 			make_content(paths, lines + 1, &made);
-		same = made.len == text.len && made.len && !strcmp(made.bytes, text.bytes);
+		result = made.len == text.len && made.len && !strcmp(made.bytes, text.bytes);
+		if (made.failed)
+			result = -ENOMEM;
 	}
 	text_free(&text);
 	text_free(&made);
-	return same;
+	return result;
 }
 
 static int set(struct paths *paths, const char *lines)
 {
-	const bool again = paths_find_ours(paths);
+	const int again = paths_find_ours(paths);
 	struct text text = { 0 };
-	int error = again ? 0 : keep_original(paths);
+	int error = again < 0 ? again : again ? 0 : keep_original(paths);
 
 	make_content(paths, lines, &text);
 	if (!error && text.failed)
@@ -264,18 +297,20 @@ static int put_original(const struct paths *paths)
 
 static int restore(struct paths *paths)
 {
-	int error = 0, result = 0;
+	int found, unchanged, error = 0;
 
 	unlink(paths->fresh);
-	if (!paths_find_ours(paths))
-		return forget_original(paths);
-	if (!is_unchanged(paths)) {
+	found = paths_find_ours(paths);
+	if (found <= 0)
+		return found ? found : forget_original(paths);
+	unchanged = is_unchanged(paths);
+	if (unchanged < 0)
+		return unchanged;
+	if (!unchanged)
 		error = copy_file(paths, paths->ours, paths->changed);
-		result = DNS_FILE_SAVED;
-	}
 	if (!error)
 		error = put_original(paths);
-	return error ? error : result;
+	return error ? error : unchanged ? 0 : DNS_FILE_SAVED;
 }
 
 int dns_file_set(const char *path, const char *name, const char *lines)
@@ -297,7 +332,7 @@ bool dns_file_is_set(const char *path, const char *name)
 {
 	struct paths paths;
 
-	return !paths_make(&paths, path, name) && paths_find_ours(&paths);
+	return !paths_make(&paths, path, name) && paths_find_ours(&paths) > 0;
 }
 
 bool dns_file_is_left(const char *path, const char *name)
@@ -306,5 +341,5 @@ bool dns_file_is_left(const char *path, const char *name)
 	struct stat status;
 
 	return !paths_make(&paths, path, name) &&
-	       (paths_find_ours(&paths) || !lstat(paths.original, &status));
+	       (paths_find_ours(&paths) > 0 || !lstat(paths.original, &status));
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -404,6 +405,31 @@ static void resolvconf_fails(void **state)
 	undo();
 }
 
+/* A record that cannot be read is none that is not there. */
+static void record_that_cannot_be_read(void **state)
+{
+	struct dns_settings settings = settings_with(&without_domains, true);
+	char why[DNS_WHY_SIZE];
+	struct rlimit before;
+	int last;
+
+	(void)state;
+	install("resolvconf");
+	assert_true(dns_set(&places, DNS_RESOLVCONF, &settings, &recorder, why));
+	*calls = '\0';
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	last = dup(STDERR_FILENO);
+	close(last);
+	assert_int_equal(
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit){ (rlim_t)last, before.rlim_max }), 0);
+	assert_false(dns_undo_left_over(&places, "office", &recorder, why));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_non_null(strstr(why, "cannot read the record"));
+	assert_calls("");
+	undo();
+	assert_calls("resolvconf -d lo -f\n");
+}
+
 static void by_file(void **state)
 {
 	struct dns_settings settings = settings_with(&without_domains, true);
@@ -554,6 +580,7 @@ int main(void)
 		TEST(another_back_end_than_before),
 		TEST(by_resolvconf),
 		TEST(resolvconf_fails),
+		TEST(record_that_cannot_be_read),
 		TEST(by_file),
 		TEST(a_directory_that_a_user_has_locked),
 		TEST(no_place_for_the_record),

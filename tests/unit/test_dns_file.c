@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -372,6 +373,41 @@ static void what_is_no_file_is_left(void **state)
 	assert_int_equal(dns_file_set("/nowhere/at/all", "office", LINES), -ENOENT);
 }
 
+/* From here on, or no longer, no file can be opened. */
+static void open_nothing(bool nothing)
+{
+	static struct rlimit before;
+	const int free_one = dup(STDERR_FILENO);
+
+	if (nothing) {
+		assert_true(free_one >= 0);
+		close(free_one);
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE,
+					 &(struct rlimit){ (rlim_t)free_one, before.rlim_max }),
+			0);
+	} else {
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	}
+}
+
+/* What cannot be read is nobody's: taken for another program's, the original would be lost. */
+static void no_descriptor_is_left(void **state)
+{
+	(void)state;
+	write_text(path, ORIGINAL);
+	assert_int_equal(dns_file_set(path, "office", LINES), 0);
+	open_nothing(true);
+	assert_int_equal(dns_file_set(path, "office", OTHER_LINES), -EMFILE);
+	assert_int_equal(dns_file_restore(path, "office"), -EMFILE);
+	open_nothing(false);
+	assert_text(beside(".culvert-office"), ORIGINAL);
+	assert_has(path, "\n" LINES);
+	assert_int_equal(dns_file_restore(path, "office"), 0);
+	assert_text(path, ORIGINAL);
+	assert_files(1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +427,7 @@ int main(void)
 		cmocka_unit_test_teardown(the_lower_of_two_changes, empty_directory),
 		cmocka_unit_test_teardown(odd_names, empty_directory),
 		cmocka_unit_test_teardown(what_is_no_file_is_left, empty_directory),
+		cmocka_unit_test_teardown(no_descriptor_is_left, empty_directory),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
