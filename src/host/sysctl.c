@@ -19,11 +19,15 @@
 
 enum { LINE_SIZE = 160, KEY_SIZE = 96 };
 
-static unsigned long long own_namespace(void)
+/* 0 or -errno: then nobody can tell whose a line is. */
+static int own_namespace(unsigned long long *inode)
 {
 	struct stat status;
 
-	return stat("/proc/self/ns/net", &status) < 0 ? 0 : status.st_ino;
+	if (stat("/proc/self/ns/net", &status) < 0)
+		return -errno;
+	*inode = status.st_ino;
+	return 0;
 }
 
 static int open_key(const char *key, int flags)
@@ -66,6 +70,7 @@ static int write_key(const char *key, int value)
 /* What is looked for in state files. */
 struct search {
 	const char *key;
+	unsigned long long namespace;
 	int before;
 };
 
@@ -78,7 +83,7 @@ static int compare_line(void *context, const char *what, const char *value)
 
 	if (strcmp(what, SYSCTL_WHAT) ||
 		sscanf(value, "%95s %d %llu", key, &before, &namespace) != 3 ||
-		strcmp(key, search->key) || namespace != own_namespace())
+		strcmp(key, search->key) || namespace != search->namespace)
 		return 0;
 	search->before = before;
 	return 1;
@@ -86,9 +91,8 @@ static int compare_line(void *context, const char *what, const char *value)
 
 /* Whether a tunnel (other than that of except, which may be NULL), whoever runs it, has noted the
  * key, and what it was before that. */
-static bool noted(const char *key, const char *except, int *before)
+static bool noted(struct search *search, const char *except)
 {
-	struct search search = { .key = key };
 	glob_t states = { 0 };
 	bool found = false;
 
@@ -96,25 +100,27 @@ static bool noted(const char *key, const char *except, int *before)
 	glob(PLACE_USERS "/*.state", GLOB_APPEND, NULL, &states);
 	for (size_t i = 0; !found && i < states.gl_pathc; i++)
 		found = !(except && !strcmp(states.gl_pathv[i], except)) &&
-			undo_walk(states.gl_pathv[i], compare_line, &search) == 1;
+			undo_walk(states.gl_pathv[i], compare_line, search) == 1;
 	globfree(&states);
-	*before = search.before;
 	return found;
 }
 
 static int turn_on(const char *state_path, const char *key)
 {
+	struct search search = { .key = key };
 	char line[LINE_SIZE];
-	int now, before, error = sysctl_read(key, &now);
+	int now, error = sysctl_read(key, &now);
 
+	if (!error)
+		error = own_namespace(&search.namespace);
 	if (error)
 		return error;
-	if (!noted(key, NULL, &before)) {
+	if (!noted(&search, NULL)) {
 		if (now == 1)
 			return 0;
-		before = now;
+		search.before = now;
 	}
-	snprintf(line, sizeof(line), "%s %d %llu", key, before, own_namespace());
+	snprintf(line, sizeof(line), "%s %d %llu", key, search.before, search.namespace);
 	error = undo_add(state_path, SYSCTL_WHAT, line);
 	if (!error && now != 1) {
 		error = write_key(key, 1);
@@ -135,23 +141,32 @@ int sysctl_turn_on(const char *state_path, const char *key)
 	return error;
 }
 
-int sysctl_put_back(const char *state_path, const char *value)
+/* Of all lines that a file might have, those that we write. */
+static int put_back(const char *state_path, const char *value)
 {
-	int turn = lock_take_turn(place_directory()), before, other, now, error;
 	unsigned long long namespace;
 	char key[KEY_SIZE];
+	struct search search = { .key = key };
+	int before, now, error;
+
+	if (sscanf(value, "%95s %d %llu", key, &before, &namespace) != 3 ||
+		strcmp(key, SYSCTL_SRC_VALID_MARK))
+		return 0;
+	error = own_namespace(&search.namespace);
+	if (error || namespace != search.namespace || noted(&search, state_path))
+		return error;
+	error = sysctl_read(key, &now);
+	return error || now != 1 ? error : write_key(key, before);
+}
+
+int sysctl_put_back(const char *state_path, const char *value)
+{
+	int turn = lock_take_turn(place_directory()), error;
 
 	if (turn < 0)
 		return turn;
-	/* Of all lines that a file might have, those that we write. */
-	error = sscanf(value, "%95s %d %llu", key, &before, &namespace) == 3 &&
-				!strcmp(key, SYSCTL_SRC_VALID_MARK)
-			? 0
-			: -EINVAL;
-	if (!error && namespace == own_namespace() && !noted(key, state_path, &other) &&
-		!sysctl_read(key, &now) && now == 1)
-		error = write_key(key, before);
-	if (!error || error == -EINVAL)
+	error = put_back(state_path, value);
+	if (!error)
 		error = undo_remove(state_path, SYSCTL_WHAT, value);
 	close(turn);
 	return error;

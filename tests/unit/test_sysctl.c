@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+/* A kernel setting that is changed and put back; also where something fails. In network and mount
+ * namespaces of their own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sched.h>
+#include <stdbool.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "host/sysctl.h"
+#include "host/undo.h"
+#include "in_child.h"
+
+#define STATE "/run/culvert/a.state"
+#define OTHER_STATE "/run/culvert/b.state"
+
+static bool stat_fails;
+static unsigned stats;
+
+int __real_stat(const char *path, struct stat *status);
+int __wrap_stat(const char *path, struct stat *status);
+
+int __wrap_stat(const char *path, struct stat *status)
+{
+	stats++;
+	if (!stat_fails)
+		return __real_stat(path, status);
+	errno = ENOMEM;
+	return -1;
+}
+
+static bool own_host(void)
+{
+	return !unshare(CLONE_NEWNET | CLONE_NEWNS) &&
+	       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", "/run", "tmpfs", 0, NULL) && !mkdir("/run/culvert", 0755);
+}
+
+static int setting(void)
+{
+	int value = -1;
+
+	return sysctl_read(SYSCTL_SRC_VALID_MARK, &value) ? -1 : value;
+}
+
+static int put_back_line(void *context, const char *what, const char *value)
+{
+	(void)what;
+	return sysctl_put_back(context, value);
+}
+
+static int put_back(char *state)
+{
+	return undo_walk(state, put_back_line, state);
+}
+
+static int changed_and_put_back(void)
+{
+	static char state[] = STATE, other[] = OTHER_STATE;
+
+	if (!own_host() || setting())
+		return IN_CHILD_SKIP;
+	EXPECT(!sysctl_turn_on(STATE, SYSCTL_SRC_VALID_MARK) && setting() == 1);
+	EXPECT(!sysctl_turn_on(OTHER_STATE, SYSCTL_SRC_VALID_MARK));
+	EXPECT(!put_back(state) && setting() == 1);
+	EXPECT(access(STATE, F_OK) < 0 && !access(OTHER_STATE, F_OK));
+	EXPECT(!put_back(other) && setting() == 0);
+	EXPECT(access(OTHER_STATE, F_OK) < 0);
+	return 0;
+}
+
+/* Whose the line is cannot be told: it must not be taken for somebody else's. */
+static int unknown_namespace(void)
+{
+	static char state[] = STATE;
+
+	if (!own_host() || setting())
+		return IN_CHILD_SKIP;
+	stat_fails = true;
+	if (!sysctl_turn_on(STATE, SYSCTL_SRC_VALID_MARK) && !stats)
+		return IN_CHILD_SKIP; /* a C library that calls it otherwise */
+	EXPECT(setting() == 0 && access(STATE, F_OK) < 0);
+	stat_fails = false;
+	EXPECT(!sysctl_turn_on(STATE, SYSCTL_SRC_VALID_MARK) && setting() == 1);
+	stat_fails = true;
+	EXPECT(put_back(state) == -ENOMEM);
+	EXPECT(setting() == 1 && !access(STATE, F_OK));
+	stat_fails = false;
+	EXPECT(!put_back(state) && setting() == 0 && access(STATE, F_OK) < 0);
+	return 0;
+}
+
+static void test_change(void **state)
+{
+	(void)state;
+	in_child(changed_and_put_back);
+}
+
+static void test_unknown_namespace(void **state)
+{
+	(void)state;
+	in_child(unknown_namespace);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_unknown_namespace),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
