@@ -233,13 +233,13 @@ struct wish {
 static int ask_and_show(FILE *to, const struct wish *wish)
 {
 	struct asked_list list = { 0 };
-	int status = wish->argument ? ask_one(wish->argument, &list) : ask_all(&list), shown;
+	int status = wish->argument ? ask_one(wish->argument, &list) : ask_all(&list);
+	int shown = CLI_OK;
 
-	if (status == CLI_USAGE)
-		return status;
 	if (status == CLI_OK && !list.count && !wish->json)
 		fputs("culvert: no tunnel is running\n", stderr);
-	shown = show(to, &list, wish->json);
+	if (status != CLI_USAGE)
+		shown = show(to, &list, wish->json);
 	for (size_t i = 0; i < list.count; i++)
 		asked_free(&list.items[i]);
 	free(list.items);

@@ -428,6 +428,7 @@ void event_loop_free(struct event_loop *loop)
 	if (!loop)
 		return;
 	while (loop->connections)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it leaves the list */
 		connection_free(loop->connections);
 	for (int i = 0; i < WATCH_COUNT; i++)
 		forget(loop, (enum watched)i);
