@@ -19,7 +19,6 @@
 
 #include "engine/log.h"
 
-/* The run-time of sanitizers reads /proc, makes threads and maps what it likes. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOX_OPEN 1
 #elif defined(__has_feature)
@@ -30,6 +29,15 @@
 #endif
 
 enum { LACKS_SIZE = 128, PROC_PATH_SIZE = 48 };
+
+bool sandbox_is_open(void)
+{
+#ifdef SANDBOX_OPEN
+	return true;
+#else
+	return false;
+#endif
+}
 
 /* ---- User and capabilities ---- */
 
@@ -105,13 +113,12 @@ static void limit_all(unsigned descriptors)
 /* Keys are in the heap, on the stack and in registers that were saved: so no page at all is ever
  * written to swap. Those that were never touched take no memory for that. With a limit all could be
  * well now, and memory for the next peer be refused. */
-static int lock_memory(void)
+static bool lock_memory(void)
 {
 	struct rlimit limits;
 
-	if (getrlimit(RLIMIT_MEMLOCK, &limits) < 0 || limits.rlim_cur != RLIM_INFINITY)
-		return -EPERM;
-	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0 ? -errno : 0;
+	return !getrlimit(RLIMIT_MEMLOCK, &limits) && limits.rlim_cur == RLIM_INFINITY &&
+	       !mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 }
 
 /* It has the device and the sockets, and must not outlive who made it, if that is killed now. */
@@ -178,20 +185,24 @@ int sandbox_enclose(const struct sandbox *sandbox)
 	bool filtered = true;
 	int error;
 
-#ifdef SANDBOX_OPEN
-	error = become(sandbox);
-	if (!error && sandbox->process)
-		log_line(LOG_WARNING, "the sandbox of %s is open, for this build's sanitizers",
-			sandbox->process);
-	return error;
-#endif
+	if (sandbox_is_open()) {
+		error = become(sandbox);
+		if (!error && sandbox->process)
+			log_line(LOG_WARNING,
+				"the sandbox of %s is open, for this build's sanitizers",
+				sandbox->process);
+		return error;
+	}
 	if (empty_root())
 		add_lack(lacks, "an empty root");
 	error = become(sandbox);
 	if (error)
 		return error;
-	if (lock_memory())
-		add_lack(lacks, "locked memory");
+	if (!lock_memory() && sandbox->process)
+		log_line(LOG_ERR,
+			"%s works, but its keys may be written to swap: that all of its memory is "
+			"locked takes 'ulimit -l unlimited', or LimitMEMLOCK=infinity in its unit",
+			sandbox->process);
 	limit_all(sandbox->descriptors);
 	if (sandbox_landlock(sandbox->directory))
 		add_lack(lacks, "Landlock");

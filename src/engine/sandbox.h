@@ -10,6 +10,7 @@
 #ifndef ENGINE_SANDBOX_H
 #define ENGINE_SANDBOX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,9 +31,14 @@ struct sandbox_condition {
 	{                             \
 		argument, bits, 0     \
 	}
+#define SANDBOX_HAS(argument, bits)  \
+	{                            \
+		argument, bits, bits \
+	}
 
-/* A system call that may be made, if all conditions hold. What is in a packet's way has none: the
- * kernel then knows by the number alone. A table ends with one without a name. */
+/* A system call that may be made (or, with sandbox_refuse, that may not), if all conditions hold.
+ * What is in a packet's way has none: the kernel then knows by the number alone. A table ends with
+ * one without a name. */
 struct sandbox_call {
 	const char *name; /* libseccomp's; a machine that has no such call does without */
 	struct sandbox_condition conditions[SANDBOX_CONDITIONS];
@@ -68,6 +74,17 @@ int sandbox_drop_user(uid_t uid, gid_t gid);
  * table is NULL. It comes after sandbox_protect. 0; -ENOSYS: the kernel cannot do it; or another
  * -errno. */
 int sandbox_filter(const struct sandbox_call *const *tables);
+
+/* From here on each call that is in one of these tables gives EPERM (clone3: ENOSYS), to this
+ * process and all that comes from it, whatever they execute; any other goes on. The last table is
+ * NULL. Programs of 32 bits, where the machine runs such, go by the same tables, but none of their
+ * calls may have conditions; without other_programs all that they ask for is refused. It takes
+ * CAP_SYS_ADMIN or no_new_privs. 0; -ENOSYS: the kernel cannot do it; or another -errno. */
+int sandbox_refuse(const struct sandbox_call *const *tables, bool other_programs);
+
+/* Whether this build has sanitizers, whose run-time traces, reads /proc, makes threads and maps
+ * what it likes: then nothing but the user is given up. */
+bool sandbox_is_open(void);
 
 /* Access to files and TCP ports ends, as far as the kernel's Landlock knows them; in the directory
  * (-1: in none) files may be removed. It comes after sandbox_protect. 0; -ENOSYS: the kernel has

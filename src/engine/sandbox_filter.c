@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The filter of system calls, joined from the modules' tables. */
+/* The filters of system calls: of what may be made, joined from the modules' tables, and of what is
+ * refused. */
 #include "engine/sandbox.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -38,7 +40,7 @@ static const struct sandbox_call libc_calls[] = {
 	{ 0 },
 };
 
-static int add_call(scmp_filter_ctx filter, const struct sandbox_call *call)
+static int add_call(scmp_filter_ctx filter, uint32_t action, const struct sandbox_call *call)
 {
 	const int number = seccomp_syscall_resolve_name(call->name);
 	struct scmp_arg_cmp conditions[SANDBOX_CONDITIONS];
@@ -52,30 +54,30 @@ static int add_call(scmp_filter_ctx filter, const struct sandbox_call *call)
 		conditions[count++] = SCMP_CMP(
 			condition->argument, SCMP_CMP_MASKED_EQ, condition->mask, condition->value);
 	}
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, count, conditions);
+	return seccomp_rule_add_array(filter, action, number, count, conditions);
 }
 
-static int add_table(scmp_filter_ctx filter, const struct sandbox_call *table)
+static int allow_table(scmp_filter_ctx filter, const struct sandbox_call *table)
 {
 	int error = 0;
 
 	for (; table->name && !error; table++)
-		error = add_call(filter, table);
+		error = add_call(filter, SCMP_ACT_ALLOW, table);
 	return error;
 }
 
-static int add_all(scmp_filter_ctx filter, const struct sandbox_call *const *tables)
+static int allow_all(scmp_filter_ctx filter, const struct sandbox_call *const *tables)
 {
 	const struct sandbox_call abort_calls[] = {
 		{ "tgkill", { SANDBOX_IS(0, (uint32_t)getpid()), SANDBOX_IS(2, SIGABRT) } },
 		{ 0 },
 	};
-	int error = add_table(filter, libc_calls);
+	int error = allow_table(filter, libc_calls);
 
 	if (!error)
-		error = add_table(filter, abort_calls);
+		error = allow_table(filter, abort_calls);
 	for (; *tables && !error; tables++)
-		error = add_table(filter, *tables);
+		error = allow_table(filter, *tables);
 	return error;
 }
 
@@ -83,6 +85,15 @@ static int add_all(scmp_filter_ctx filter, const struct sandbox_call *const *tab
 static bool kernel_has_filters(void)
 {
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) < 0 && errno == EFAULT;
+}
+
+/* Calls are found by halving, and without the slow-down of speculation that is meant for processes
+ * which run a stranger's programs. What the kernel or the library does not know of this costs time,
+ * no more. */
+static void make_fast(scmp_filter_ctx filter)
+{
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 }
 
 int sandbox_filter(const struct sandbox_call *const *tables)
@@ -97,12 +108,65 @@ int sandbox_filter(const struct sandbox_call *const *tables)
 		filter = seccomp_init(SCMP_ACT_KILL_THREAD);
 	if (!filter)
 		return -ENOMEM;
-	/* Found by halving, and without the slow-down of speculation that is meant for processes
-	 * which run a stranger's programs. What the kernel or the library does not know of this
-	 * costs time, no more. */
-	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
-	error = add_all(filter, tables);
+	make_fast(filter);
+	error = allow_all(filter, tables);
+	if (!error)
+		error = seccomp_load(filter);
+	seccomp_release(filter);
+	return error;
+}
+
+/* ---- A filter of what is refused ---- */
+
+/* The machine's programs of 32 bits, whose calls have other numbers. Before the first rule. */
+static int add_other_programs(scmp_filter_ctx filter)
+{
+	static const struct {
+		uint32_t machine, other;
+	} kinds[] = {
+		{ SCMP_ARCH_X86_64, SCMP_ARCH_X86 },
+		{ SCMP_ARCH_AARCH64, SCMP_ARCH_ARM },
+		{ SCMP_ARCH_PPC64, SCMP_ARCH_PPC },
+		{ SCMP_ARCH_S390X, SCMP_ARCH_S390 },
+	};
+	int error = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds) && !error; i++) {
+		if (seccomp_arch_native() == kinds[i].machine)
+			error = seccomp_arch_add(filter, kinds[i].other);
+	}
+	return error;
+}
+
+/* clone3 has its flags in memory, where a filter does not see them: who is told that there is none
+ * asks by clone. */
+static int refuse_table(scmp_filter_ctx filter, const struct sandbox_call *table)
+{
+	int error = 0;
+
+	for (; table->name && !error; table++)
+		error = add_call(filter,
+			SCMP_ACT_ERRNO(strcmp(table->name, "clone3") ? EPERM : ENOSYS), table);
+	return error;
+}
+
+int sandbox_refuse(const struct sandbox_call *const *tables, bool other_programs)
+{
+	scmp_filter_ctx filter;
+	int error;
+
+	if (!kernel_has_filters())
+		return -ENOSYS;
+	filter = seccomp_init(SCMP_ACT_ALLOW);
+	if (!filter)
+		return -ENOMEM;
+	make_fast(filter);
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
+	error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
+	if (!error && other_programs)
+		error = add_other_programs(filter);
+	for (; *tables && !error; tables++)
+		error = refuse_table(filter, *tables);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);

@@ -15,11 +15,13 @@
 
 #include "engine/log.h"
 #include "engine/requests.h"
+#include "engine/sandbox.h"
 #include "host/child.h"
 #include "host/dns_step.h"
 #include "host/lock.h"
 #include "host/monitor_state.h"
 #include "host/place.h"
+#include "host/refused.h"
 #include "host/rights.h"
 
 void monitor_error(struct monitor *monitor, const char *format, ...)
@@ -318,6 +320,15 @@ static int find_user(struct monitor *monitor)
 	return error;
 }
 
+/* Of root that takes a right which is given up then. */
+static void refuse_what_nobody_needs(void)
+{
+	if (!sandbox_is_open() && refused_to_all())
+		log_line(LOG_INFO,
+			"the monitor and its hooks lack a filter of system calls: this kernel, or "
+			"our rights, do not allow it");
+}
+
 /* What the file asks for and we cannot do, before anything is done. */
 static int check_rights(struct monitor *monitor)
 {
@@ -329,7 +340,10 @@ static int check_rights(struct monitor *monitor)
 		monitor_error(monitor, "%s: %s", monitor->config->path, refusal);
 		return -EPERM;
 	}
-	error = geteuid() ? rights_keep_to_us() : rights_use_needed();
+	error = geteuid() ? rights_keep_to_us() : 0;
+	refuse_what_nobody_needs();
+	if (!error && !geteuid())
+		error = rights_use_needed();
 	if (error)
 		monitor_error(
 			monitor, "cannot give up rights that are not needed: %s", strerror(-error));

@@ -19,6 +19,7 @@
 #include "engine/sandbox.h"
 #include "host/child.h"
 #include "host/outside.h"
+#include "host/refused.h"
 
 /* What goes through the pipe, whole: the child is as trusted as the replies that it parses. */
 struct answer {
@@ -150,6 +151,7 @@ run_child(const char *host, const char *port, const struct resolve_how *how, int
 		outside_open(&outside, how->mark);
 	if (how->uid ? sandbox_drop_user(how->uid, how->gid) : sandbox_protect())
 		_exit(1);
+	refused_to_lookups(); /* where it cannot be had the monitor has said so */
 	if (how->mark) {
 		outside_add_present_servers(&outside);
 		outside_add_servers(&outside, how->resolv_conf ? how->resolv_conf : "");

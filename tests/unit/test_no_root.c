@@ -6,40 +6,17 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <grp.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/sandbox.h"
 #include "host/no_root.h"
+#include "in_child.h"
 #include "under_valgrind.h"
 
 enum { SOMEBODY = 61234, KEEP = -1 };
-
-/* Runs in a child, as what was done cannot be taken back; there, the first line that is wrong is
- * the exit status. */
-static void in_child(int (*body)(void))
-{
-	int status;
-	const pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (!child)
-		_exit(body());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-#define EXPECT(condition)                                           \
-	do {                                                        \
-		if (!(condition))                                   \
-			return __LINE__ & 127 ? __LINE__ & 127 : 1; \
-	} while (0)
-#define EXPECT_REFUSED(call) EXPECT((errno = 0, (call) == -1) && errno == EPERM)
 
 static int users(void)
 {

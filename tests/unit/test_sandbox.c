@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "engine/log.h"
 #include "engine/sandbox.h"
 #include "under_valgrind.h"
 
@@ -176,6 +177,64 @@ static void test_filter(void **state)
 	}
 }
 
+/* ---- Memory that is never swapped ---- */
+
+static rlim_t memory_limit;
+static int log_pipe[2];
+
+/* As one who has no right to lift the limit; then some memory is asked for and used. */
+static void enclose_with_limit(void)
+{
+	const struct sandbox_call *const calls[] = { log_calls, NULL };
+	const struct sandbox sandbox = {
+		.descriptors = 16, .directory = -1, .calls = calls, .process = "the engine"
+	};
+	const struct rlimit limit = { memory_limit, memory_limit };
+	char *memory;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		_exit(NO_FILTER);
+	if (dup2(log_pipe[1], STDERR_FILENO) < 0 || sandbox_keep_capabilities(0))
+		_exit(1);
+	log_init("test", LOG_ERR);
+	if (sandbox_enclose(&sandbox))
+		_exit(2);
+	memory = malloc(1 << 24);
+	if (!memory)
+		_exit(3);
+	memset(memory, 1, 1 << 24);
+	_exit(memory[1 << 23] == 1 ? 0 : 4);
+}
+
+static void test_locked_memory(void **state)
+{
+	static const struct {
+		rlim_t limit;
+		bool warns;
+	} rows[] = { { 0, true }, { 1 << 16, true }, { RLIM_INFINITY, false } };
+
+	(void)state;
+	skip_under_valgrind();
+	if (sandbox_is_open())
+		skip();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char text[1024] = "";
+		int end;
+
+		memory_limit = rows[i].limit;
+		assert_int_equal(pipe2(log_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+		end = end_of(enclose_with_limit);
+		if (end == NO_FILTER)
+			break;
+		assert_int_equal(end, 0);
+		if (read(log_pipe[0], text, sizeof(text) - 1) < 0)
+			assert_int_equal(errno, EAGAIN);
+		assert_int_equal(strstr(text, "may be written to swap") != NULL, rows[i].warns);
+		close(log_pipe[0]);
+		close(log_pipe[1]);
+	}
+}
+
 /* ---- Landlock ---- */
 
 static char directory_name[] = "/tmp/culvert-sandbox-XXXXXX";
@@ -268,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_locked_memory),
 		cmocka_unit_test_setup_teardown(test_landlock, make_directory, remove_directory),
 	};
 
