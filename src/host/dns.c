@@ -260,13 +260,17 @@ static bool record_read_or_say(const struct dns_places *places, const char *name
 	return !error;
 }
 
-static void record_remove(const struct dns_places *places, const char *name)
+/* One that stays does no harm: the next undo finds nothing to do. */
+static void record_remove(const struct dns_places *places, const char *name, char why[DNS_WHY_SIZE])
 {
 	char path[PATH_MAX], fresh[PATH_MAX + 4];
+	const size_t len = strlen(why);
 
 	if (!record_path(path, places, name))
 		return;
-	unlink(path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		snprintf(why + len, DNS_WHY_SIZE - len, "%scannot remove %s: %s", len ? "; " : "",
+			path, strerror(errno));
 	snprintf(fresh, sizeof(fresh), "%s.new", path); /* of a process that was killed */
 	unlink(fresh);
 }
@@ -463,7 +467,7 @@ bool dns_undo_left_over(const struct dns_places *places, const char *name,
 	}
 	if (!dns_restore(places, backend, record, runner, why))
 		return false;
-	record_remove(places, name);
+	record_remove(places, name, why);
 	return true;
 }
 
@@ -489,7 +493,7 @@ static void undo_failure(const struct dns_places *places, enum dns_backend backe
 	const size_t len = strlen(why);
 
 	if (dns_restore(places, backend, record, runner, undo_why))
-		record_remove(places, name);
+		record_remove(places, name, why);
 	else
 		snprintf(why + len, DNS_WHY_SIZE - len,
 			"; and what was set is still to be undone: %s", undo_why);

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -430,6 +431,35 @@ static void record_that_cannot_be_read(void **state)
 	assert_calls("resolvconf -d lo -f\n");
 }
 
+static bool unlink_fails;
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+
+int __wrap_unlink(const char *path)
+{
+	if (!unlink_fails || !strstr(path, ".dns"))
+		return __real_unlink(path);
+	errno = EACCES;
+	return -1;
+}
+
+static void record_that_stays(void **state)
+{
+	struct dns_settings settings = settings_with(&without_domains, true);
+	char why[DNS_WHY_SIZE];
+
+	(void)state;
+	assert_true(dns_set(&places, DNS_FILE, &settings, &recorder, why));
+	unlink_fails = true;
+	assert_true(dns_undo_left_over(&places, "office", &recorder, why));
+	unlink_fails = false;
+	assert_non_null(strstr(why, "cannot remove"));
+	assert_non_null(strstr(why, "/office.dns: "));
+	assert_false(dns_file_is_set(resolv_conf, "office"));
+	undo();
+}
+
 static void by_file(void **state)
 {
 	struct dns_settings settings = settings_with(&without_domains, true);
@@ -581,6 +611,7 @@ int main(void)
 		TEST(by_resolvconf),
 		TEST(resolvconf_fails),
 		TEST(record_that_cannot_be_read),
+		TEST(record_that_stays),
 		TEST(by_file),
 		TEST(a_directory_that_a_user_has_locked),
 		TEST(no_place_for_the_record),
