@@ -52,10 +52,13 @@ static void forget_socket(struct monitor *monitor, const char *path)
 			monitor->routing.state_path, path, strerror(-error));
 }
 
-static void unlink_socket(const char *path)
+/* Whether it is gone: one that stays is noted for 'culvert down'. */
+static bool unlink_socket(const char *path)
 {
-	if (unlink(path) < 0 && errno != ENOENT)
-		log_line(LOG_WARNING, "cannot remove %s: %s", path, strerror(errno));
+	if (!unlink(path) || errno == ENOENT)
+		return true;
+	log_line(LOG_WARNING, "cannot remove %s: %s", path, strerror(errno));
+	return false;
 }
 
 static int wg_socket_path(const struct monitor *monitor, char path[PLACE_PATH_SIZE])
@@ -133,9 +136,7 @@ static void down_sockets(struct monitor *monitor)
 	if (monitor->wg_listener >= 0)
 		close(monitor->wg_listener);
 	monitor->wg_listener = -1;
-	if (monitor->wg_listener_made && !error)
-		unlink_socket(path);
-	if (!error)
+	if (!error && (!monitor->wg_listener_made || unlink_socket(path)))
 		forget_socket(monitor, path);
 	control_close(monitor);
 }
