@@ -28,6 +28,7 @@ void undo_free(struct undo_lines *lines)
 /* The list's room is the next power of two. */
 int undo_append(struct undo_lines *lines, const char *line)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): what a list counts is there */
 	char *copy = strdup(line), **items = lines->items;
 
 	if (copy && !(lines->count & (lines->count - 1)))
