@@ -57,6 +57,7 @@ start_limited() { # LOCKED-BYTES: a's device, by one who has no right to lift th
 	wait_for 10 "it answers on its control socket" control_answers a
 }
 lookup_pid() { pgrep -P "${pid_of[culvert-a]}" -x culvert-resolve | head -n 1; }
+has_own_filter() { [ "$(field_of "$1" Seccomp_filters)" != 1 ]; }
 looks_up() { [ -n "$(lookup_pid)" ]; }
 
 same_engine() { # WHEN
@@ -140,7 +141,7 @@ wait_tunnel a
 wait_for 5 "a look-up" looks_up
 lookup=$(lookup_pid)
 wait_for 5 "its own filter" grep -q '^NoNewPrivs:.*1' "/proc/$lookup/status"
-wait_for 5 "its filters" eval '[ "$(field_of "$lookup" Seccomp_filters)" != 1 ]'
+wait_for 5 "its filters" has_own_filter "$lookup"
 expect_filters "$lookup" 2 "the look-up"
 expect_unprivileged "$lookup" "the look-up"
 expect_match "what a hook sees" 'Seccomp:[^0-9]*2.*mounts.*Not superuser' "$(cat "$tmp/hook")"
