@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* culvert run NAME|FILE */
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,9 +35,22 @@ static bool has_rights(const char *argument)
 		fprintf(stderr,
 			"culvert: to run a tunnel takes root, for its device, addresses and "
 			"routes: sudo culvert run %s (or, for a service without root, the "
-			"capabilities that it lacks: %s)\n",
+			"capabilities that it lacks: %s; or a device that root has made for this "
+			"user, see WITHOUT ANY RIGHTS in culvert(8))\n",
 			argument, missing);
 	return !missing;
+}
+
+/* An ordinary user may have a device. */
+static bool may_run(const char *argument, const struct config *config)
+{
+	char name[CLI_NAME_SIZE];
+	const char *device = config ? config->device : name;
+
+	if (!rights_is_ordinary() || (!config && cli_tunnel_name(name, argument)) ||
+		if_nametoindex(device))
+		return true;
+	return has_rights(argument);
 }
 
 static int load_and_run(const char *argument, int priority, bool no_hooks)
@@ -45,8 +59,10 @@ static int load_and_run(const char *argument, int priority, bool no_hooks)
 
 	rights_forbid_core_dumps();
 	config = cli_load(argument);
-	if (!config)
+	if (!may_run(argument, config) || !config) {
+		config_free(config);
 		return CLI_FAILED;
+	}
 	log_init(config->name, priority);
 	return monitor_run(config, no_hooks) ? CLI_FAILED : CLI_OK;
 }
@@ -69,7 +85,7 @@ int cli_run(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return cli_usage_error(argv[0], "name one tunnel, or its file");
-	if (geteuid() && !has_rights(argv[optind]))
+	if (geteuid() && !rights_is_ordinary() && !has_rights(argv[optind]))
 		return CLI_FAILED;
 	return load_and_run(argv[optind], priority, no_hooks);
 }

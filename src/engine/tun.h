@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* The TUN device: IP packets (IFF_NO_PI) and super-packets (IFF_VNET_HDR), read in batches. */
+/* The TUN device: IP packets and super-packets (IFF_VNET_HDR), read in batches. One that somebody
+ * else made may have four bytes before each (IFF_NO_PI is off). */
 #ifndef ENGINE_TUN_H
 #define ENGINE_TUN_H
 
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,10 +16,18 @@
  * open. 0, or -errno, for which tun_explain has words. */
 int tun_create(const char *name, int *fd);
 
-/* Takes a TUN descriptor that somebody else made with IFF_NO_PI, and makes it non-blocking and
- * close-on-exec. 0 and its device's name; -EINVAL: no TUN device;
+/* How a device of ours is opened. */
+enum { TUN_FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+
+/* The same of one that may be there already, with these flags (TUNSETIFF), which are the device's
+ * from then on; IFF_MULTI_QUEUE must be as the device was made. Errors besides: -EBUSY: another
+ * program has it; -EPERM: it is not ours; -EINVAL: it is of another kind. */
+int tun_join(const char *name, int flags, int *fd);
+
+/* Takes a TUN descriptor that somebody else made, and makes it non-blocking and close-on-exec. 0,
+ * its device's name, and whether its packets come with a struct tun_pi; -EINVAL: no TUN device;
  * -EBADFD: not, or no longer, a device's; other -errno. */
-int tun_attach(int fd, char name[IFNAMSIZ]);
+int tun_attach(int fd, char name[IFNAMSIZ], bool *pi);
 
 /* The device's name now: it may have been renamed. 0; -EBADFD: the device is gone; other -errno. */
 int tun_get_name(int fd, char name[IFNAMSIZ]);
@@ -28,15 +38,16 @@ const char *tun_explain(int error);
 
 /* What a device does for us; found out by tun_negotiate. */
 struct tun_offload {
-	bool header;               /* packets are preceded by a struct virtio_net_hdr */
+	bool pi;                   /* packets are preceded by a struct tun_pi */
+	bool header;               /* ... and by a struct virtio_net_hdr */
 	bool tcp;                  /* super-packets of TCP are read */
 	bool udp;                  /* ... and of UDP, from kernel 6.2 */
 	bool merge_tcp, merge_udp; /* ... and may be written */
 };
 
 /* Asks the device for as much as it has (wanted: else for nothing but plain packets), and tries out
- * whether it takes what it says. */
-struct tun_offload tun_negotiate(int fd, bool wanted);
+ * whether it takes what it says. pi as tun_attach tells it; false for one of ours. */
+struct tun_offload tun_negotiate(int fd, bool pi, bool wanted);
 
 /* A part of tun_negotiate: writes one super-packet of each kind and takes back what is refused. */
 void tun_probe(int fd, struct tun_offload *offload);

@@ -11,6 +11,7 @@
 #include "engine/listener.h"
 #include "engine/log.h"
 #include "host/dns.h"
+#include "host/lasting.h"
 #include "host/lock.h"
 #include "host/place.h"
 #include "host/policy.h"
@@ -125,6 +126,8 @@ int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_swi
 	if (error)
 		return error;
 	error = undo_walk(state_path, undo_line, &undoing);
+	if (!undoing.error)
+		undoing.error = lasting_put_back(state_path, told);
 	if (!keep_switch || !policy_has_block(&lines))
 		opened = open_switch(netlink, &undoing, &lines);
 	undo_free(&lines);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "engine/log.h"
 #include "engine/requests.h"
 #include "host/child.h"
+#include "host/device_step.h"
 #include "host/dns_step.h"
 #include "host/lock.h"
 #include "host/monitor_state.h"
@@ -291,11 +293,29 @@ static void tell_of_nobody(const struct monitor *monitor)
 			monitor->user);
 }
 
+/* Who has no rights can give nobody others: the engine is the same user's process, and its sandbox
+ * what keeps it from the monitor. */
+static int stay_user(struct monitor *monitor)
+{
+	const struct passwd *entry = getpwuid(geteuid());
+	const char *wanted = monitor->config->user;
+
+	monitor->user = entry ? entry->pw_name : "unnamed";
+	if (!wanted || !strcmp(wanted, monitor->user))
+		return 0;
+	monitor_error(monitor,
+		"User = %s: to run the engine as another user takes root: remove the line", wanted);
+	return -EPERM;
+}
+
 static int find_user(struct monitor *monitor)
 {
 	const char *wanted = monitor->config->user;
-	int error = child_find_user(wanted, &monitor->uid, &monitor->gid, &monitor->user);
+	int error;
 
+	if (rights_is_ordinary())
+		return stay_user(monitor);
+	error = child_find_user(wanted, &monitor->uid, &monitor->gid, &monitor->user);
 	if (error && wanted)
 		monitor_error(monitor, "User = %s: this host has no such user", wanted);
 	else if (error)
@@ -355,6 +375,8 @@ static int prepare(struct monitor *monitor)
 			monitor_error(
 				monitor, "cannot open a netlink socket: %s", strerror(-error));
 	}
+	if (!error)
+		error = device_step_open(monitor);
 	if (!error) {
 		error = network_open(monitor);
 		if (error)
@@ -440,7 +462,7 @@ int monitor_run(struct config *config, bool no_hooks)
 	}
 	monitor->config = config;
 	monitor->no_hooks = no_hooks;
-	monitor->lock = monitor->signals = monitor->listener = monitor->tun = -1;
+	monitor->lock = monitor->signals = monitor->listener = monitor->tun = monitor->netns = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
 	monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
@@ -455,6 +477,7 @@ int monitor_run(struct config *config, bool no_hooks)
 	config = monitor->config; /* another one after a reload */
 	notify_close(&monitor->notify);
 	network_close(monitor);
+	device_step_close(monitor);
 	netlink_close(monitor->netlink);
 	if (monitor->signals >= 0)
 		close(monitor->signals);

@@ -173,7 +173,9 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 
 	if (!good)
 		text_add(answer, "problem=%s\n", monitor->last_error);
+	good &= !lasting_note(monitor, &monitor->installed, whole);
 	good &= change_addresses_and_routes(monitor, diff, whole, answer);
+	lasting_note(monitor, NULL, whole);
 	config_forget_secrets(config); /* the engine has them */
 	monitor->config = config;
 	if (config->user) /* the same one: diff_refusal */

@@ -103,12 +103,16 @@ static void attach(void **state)
 {
 	static const struct {
 		int flags, error;
+		bool pi;
 	} cases[] = {
-		{ IFF_TUN | IFF_NO_PI, 0 },
-		{ IFF_TAP | IFF_NO_PI, -EINVAL },
-		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, 0 },
+		{ IFF_TUN | IFF_NO_PI, 0, false },
+		{ IFF_TAP | IFF_NO_PI, -EINVAL, false },
+		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, 0, false },
+		{ IFF_TUN, 0, true },
+		{ IFF_TUN | IFF_VNET_HDR, 0, true },
 	};
 	char name[IFNAMSIZ];
+	bool pi = false;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -116,16 +120,17 @@ static void attach(void **state)
 		const int fd = open("/dev/net/tun", O_RDWR);
 
 		assert_true(fd >= 0);
-		assert_int_equal(tun_attach(fd, name), -EBADFD); /* no device yet */
+		assert_int_equal(tun_attach(fd, name, &pi), -EBADFD); /* no device yet */
 		assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
-		assert_int_equal(tun_attach(fd, name), cases[i].error);
+		assert_int_equal(tun_attach(fd, name, &pi), cases[i].error);
 		if (!cases[i].error) {
 			assert_string_equal(name, "made");
+			assert_int_equal(pi, cases[i].pi);
 			assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 		}
 		close(fd);
 	}
-	assert_int_equal(tun_attach(inet, name), -EINVAL);
+	assert_int_equal(tun_attach(inet, name, &pi), -EINVAL);
 }
 
 static uint16_t checksum(const uint8_t *bytes, size_t len)
@@ -182,7 +187,7 @@ static void reading(void **state)
 
 	(void)state;
 	assert_int_equal(tun_create("reading", &tun), 0);
-	const struct tun_offload offload = tun_negotiate(tun, true);
+	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	assert_true(offload.header && offload.tcp);
 	bring_up("reading");
@@ -226,7 +231,7 @@ static void write_to(bool wanted, bool header)
 	const int fd = udp_socket(&port);
 
 	assert_int_equal(tun_create("writing", &tun), 0);
-	struct tun_offload offload = tun_negotiate(tun, wanted);
+	struct tun_offload offload = tun_negotiate(tun, false, wanted);
 
 	assert_true(offload.header);
 	assert_int_equal(offload.tcp, wanted);
@@ -236,7 +241,7 @@ static void write_to(bool wanted, bool header)
 		close(tun);
 		tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
 		assert_int_equal(ioctl(tun, TUNSETIFF, &request), 0);
-		offload = tun_negotiate(tun, wanted);
+		offload = tun_negotiate(tun, false, wanted);
 		assert_false(offload.header || offload.tcp || offload.udp);
 	}
 	for (int i = 0; i < 4; i++) {
@@ -287,7 +292,7 @@ static void probing_while_down(void **state)
 
 	(void)state;
 	assert_int_equal(tun_create("down", &tun), 0);
-	const struct tun_offload offload = tun_negotiate(tun, true);
+	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	if (!offload.udp) /* before kernel 6.2 */
 		skip();
@@ -311,7 +316,7 @@ static void probing_while_up(void **state)
 	(void)state;
 	assert_int_equal(tun_create("up", &tun), 0);
 	bring_up("up");
-	struct tun_offload offload = tun_negotiate(tun, true);
+	struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	assert_true(offload.tcp && offload.merge_tcp && offload.merge_udp == offload.udp);
 	assert_int_equal(tun_read_batch(batch, tun, &offload, &packets), 0);
@@ -338,7 +343,7 @@ static void removal(void **state)
 
 	(void)state;
 	assert_int_equal(tun_create("removal", &tun), 0);
-	const struct tun_offload offload = tun_negotiate(tun, true);
+	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	delete_link("removal");
 	const struct iovec packet[] = { { &plain, sizeof(plain) },

@@ -154,7 +154,7 @@ static void verdicts(void **state)
 		kernel.refused = cases[i].refused;
 		kernel.otherwise = cases[i].otherwise;
 		kernel.interrupted = cases[i].interrupted;
-		const struct tun_offload offload = tun_negotiate(FD, cases[i].wanted);
+		const struct tun_offload offload = tun_negotiate(FD, false, cases[i].wanted);
 
 		assert_memory_equal(&offload, &cases[i].expected, sizeof(offload));
 		assert_int_equal(kernel.mask, cases[i].mask);
@@ -187,7 +187,7 @@ static void probes_are_as_real(void **state)
 	memset(&kernel, 0, sizeof(kernel));
 	kernel.header = true;
 	kernel.accepted = ALL_BITS;
-	tun_negotiate(FD, true);
+	tun_negotiate(FD, false, true);
 	assert_int_equal(kernel.count, 4);
 	for (int i = 0; i < 4; i++) {
 		struct written *probe = &kernel.written[i], copy = *probe;
