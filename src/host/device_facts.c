@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
@@ -187,6 +188,9 @@ int device_facts_parse(const char *line, struct config_prefix *prefix, uint32_t 
 
 /* ---- what is on it ---- */
 
+/* Kernel headers before 5.18: who has made an address, and that it is the kernel. */
+enum { ADDRESS_PROTO = 11, KERNEL_LINK_LOCAL = 2 };
+
 /* A list being made. */
 struct listing {
 	unsigned interface;
@@ -204,6 +208,15 @@ static void take_bytes(struct config_prefix *prefix, const struct nlattr *attrib
 		memcpy(prefix->address, mnl_attr_get_payload(attribute), len);
 }
 
+/* Those that the kernel makes when a device comes up come and go with that. */
+static bool is_made_by_kernel(const struct nlattr *attribute)
+{
+	const uint16_t type = mnl_attr_get_type(attribute);
+
+	return (type == ADDRESS_PROTO && number_of(attribute) == KERNEL_LINK_LOCAL) ||
+	       (type == IFA_FLAGS && number_of(attribute) & IFA_F_STABLE_PRIVACY);
+}
+
 static void take_message(struct listing *listing, const struct nlmsghdr *header, const char *line)
 {
 	if (listing->lines && !listing->error)
@@ -219,6 +232,7 @@ static int on_address(const struct nlmsghdr *header, void *context)
 	struct listing *listing = context;
 	struct config_prefix prefix = { 0 };
 	char line[DEVICE_LINE_SIZE];
+	bool by_kernel = false;
 
 	if (header->nlmsg_type != RTM_NEWADDR ||
 		mnl_nlmsg_get_payload_len(header) < sizeof(*address) ||
@@ -232,7 +246,10 @@ static int on_address(const struct nlmsghdr *header, void *context)
 			local = attribute;
 		else if (mnl_attr_get_type(attribute) == IFA_ADDRESS)
 			other = attribute;
+		by_kernel = by_kernel || is_made_by_kernel(attribute);
 	}
+	if (listing->messages && by_kernel)
+		return MNL_CB_OK;
 	if (local || other)
 		take_bytes(&prefix, local ? local : other);
 	device_facts_address(line, &prefix);

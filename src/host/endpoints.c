@@ -484,7 +484,7 @@ int endpoints_set_mtu(struct monitor *monitor)
 	if (!mtu)
 		return 0;
 	if (mtu != before && monitor->lasting.stays)
-		error = lasting_set_mtu(monitor, mtu);
+		error = lasting_set_mtu(monitor, &mtu, why);
 	else if (mtu != before)
 		error = netlink_link_set_mtu(monitor->inside, monitor->interface, mtu);
 	if (error) {

@@ -380,7 +380,7 @@ static void complain_of_mtu(struct monitor *monitor, unsigned wanted, unsigned p
 {
 	const char *device = monitor->config->device;
 
-	if (wanted != present && wanted != monitor->lasting.complained_mtu)
+	if (wanted != monitor->lasting.complained_mtu)
 		log_line(LOG_WARNING,
 			"%s has an MTU of %u where %u would fit, and only root can change it: ip link "
 			"set %s mtu %u",
@@ -388,22 +388,24 @@ static void complain_of_mtu(struct monitor *monitor, unsigned wanted, unsigned p
 	monitor->lasting.complained_mtu = wanted;
 }
 
-int lasting_set_mtu(struct monitor *monitor, unsigned mtu)
+int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE])
 {
 	struct lasting *lasting = &monitor->lasting;
 	struct device_facts facts;
 	char before[16];
 	int error = device_facts_get(monitor->inside, monitor->interface, &facts);
 
-	if (error || facts.mtu == mtu)
+	if (error || facts.mtu == *mtu)
 		return error;
 	if (lasting->ordinary) {
-		complain_of_mtu(monitor, mtu, facts.mtu);
+		complain_of_mtu(monitor, *mtu, facts.mtu);
+		snprintf(why, LASTING_WHY_SIZE, "as root has set it; %u would fit", *mtu);
+		*mtu = facts.mtu;
 		return 0;
 	}
 	snprintf(before, sizeof(before), "%u", lasting->before.mtu);
 	error = note_once(monitor, "mtu", before);
-	return error ? error : netlink_link_set_mtu(monitor->inside, monitor->interface, mtu);
+	return error ? error : netlink_link_set_mtu(monitor->inside, monitor->interface, *mtu);
 }
 
 /* ---- taking back ---- */

@@ -27,7 +27,10 @@
 
 struct monitor;
 
-enum { LASTING_SUFFIX_SIZE = 4096 + 64 };
+enum {
+	LASTING_SUFFIX_SIZE = 4096 + 64,
+	LASTING_WHY_SIZE = 64, /* bytes, at least */
+};
 
 /* A part of struct monitor. */
 struct lasting {
@@ -62,9 +65,10 @@ int lasting_complain(struct monitor *monitor, const char *line);
 /* Takes one of ours off, and nothing besides. */
 void lasting_remove(struct monitor *monitor, const char *line);
 
-/* The link up, and its MTU. 0 or -errno, said already. */
+/* The link up. 0 or -errno, said already. */
 int lasting_set_up(struct monitor *monitor);
-int lasting_set_mtu(struct monitor *monitor, unsigned mtu);
+/* Its MTU: 0, and what it is then and why; or -errno. */
+int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE]);
 
 /* Takes back what our notes say, at the end of a tunnel, or (with told, as host/leftover.h has it) of
  * one that was killed. 0 or the first -errno, logged; what failed stays noted. */

@@ -278,8 +278,11 @@ static int take_lock(struct monitor *monitor)
 			"%s is running already (culvert status %s); stop that one first", name,
 			name);
 	else if (error)
-		monitor_error(monitor, "cannot lock %s/%s.lock: %s", place_directory(), name,
-			strerror(-error));
+		monitor_error(monitor, "cannot lock %s/%s.lock: %s%s", place_directory(), name,
+			strerror(-error),
+			rights_is_ordinary()
+				? " (set XDG_RUNTIME_DIR to a directory that is yours alone)"
+				: "");
 	return error;
 }
 
