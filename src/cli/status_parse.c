@@ -27,6 +27,7 @@ static const struct field monitor_fields[] = {
 	TEXT("name", struct status, name),
 	TEXT("state", struct status, state),
 	TEXT("device", struct status, device),
+	TEXT("network_namespace", struct status, network_namespace),
 	TEXT("config", struct status, config),
 	TEXT("mtu_why", struct status, mtu_why),
 	TEXT("user", struct status, user),

@@ -14,6 +14,7 @@
 #include "engine/link.h"
 #include "engine/log.h"
 #include "engine/tun.h"
+#include "host/dns_netns.h"
 #include "host/lasting.h"
 #include "host/monitor_state.h"
 #include "host/netns.h"
@@ -24,6 +25,7 @@
 static int open_namespace(struct monitor *monitor, char path[PATH_MAX])
 {
 	int error = netns_path(path, monitor->config->network_namespace);
+	char resolv_conf[PATH_MAX];
 
 	if (error)
 		return error;
@@ -31,7 +33,9 @@ static int open_namespace(struct monitor *monitor, char path[PATH_MAX])
 	if (monitor->netns < 0)
 		return monitor->netns;
 	monitor->netns_path = strdup(path);
-	if (!monitor->netns_path)
+	if (!dns_netns_path(resolv_conf, monitor->config->network_namespace))
+		monitor->dns_places.resolv_conf = monitor->netns_resolv_conf = strdup(resolv_conf);
+	if (!monitor->netns_path || !monitor->dns_places.resolv_conf)
 		return -ENOMEM;
 	return netns_netlink_open(path, &monitor->inside);
 }
@@ -43,6 +47,7 @@ int device_step_open(struct monitor *monitor)
 
 	monitor->lasting.ordinary = rights_is_ordinary();
 	monitor->inside = monitor->netlink;
+	monitor->dns_places = dns_host_places;
 	if (!monitor->config->network_namespace)
 		return 0;
 	error = open_namespace(monitor, path);
@@ -61,6 +66,7 @@ void device_step_close(struct monitor *monitor)
 	if (monitor->netns >= 0)
 		close(monitor->netns);
 	free(monitor->netns_path);
+	free(monitor->netns_resolv_conf);
 	lasting_free(&monitor->lasting);
 }
 

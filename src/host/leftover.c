@@ -11,6 +11,7 @@
 #include "engine/listener.h"
 #include "engine/log.h"
 #include "host/dns.h"
+#include "host/dns_netns.h"
 #include "host/lasting.h"
 #include "host/lock.h"
 #include "host/place.h"
@@ -51,6 +52,8 @@ static const struct kind {
 	bool harmless; /* left behind, it is in no tunnel's way */
 } kinds[] = {
 	{ SYSCTL_WHAT, sysctl_put_back, false },
+	{ DNS_NETNS_FILE, dns_netns_undo_file, false },
+	{ DNS_NETNS_MADE, dns_netns_undo_directory, true },
 	{ LEFTOVER_SOCKET, remove_socket, true },
 	{ LEFTOVER_COPY, remove_copy, true },
 };

@@ -152,6 +152,8 @@ struct monitor {
 	unsigned engine_owes;              /* answers that have not come yet */
 
 	struct monitor_dns dns;
+	struct dns_places dns_places;
+	char *netns_resolv_conf; /* NULL: not in a namespace of ip-netns(8)'s */
 
 	pid_t hook; /* 0: none is running */
 	int hook_status;

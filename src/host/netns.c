@@ -25,6 +25,20 @@ int netns_path(char path[PATH_MAX], const char *name)
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+const char *netns_name(const char *name)
+{
+	static const char *const directories[] = { NETNS_DIRECTORY "/", "/var" NETNS_DIRECTORY "/",
+		"" };
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+		const size_t len = strlen(directories[i]);
+
+		if (!strncmp(name, directories[i], len) && name[len] && !strchr(name + len, '/'))
+			return name + len;
+	}
+	return NULL;
+}
+
 int netns_open(const char *path)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -13,6 +13,9 @@
  * is the path. 0 or -ENAMETOOLONG. */
 int netns_path(char path[PATH_MAX], const char *name);
 
+/* Its name for ip-netns(8), a part of the argument; NULL: it has none, being a path elsewhere. */
+const char *netns_name(const char *name);
+
 /* The descriptor of the namespace at a path, to be closed. -ENOENT: there is none; -EINVAL: that is no
  * network namespace; other -errno. */
 int netns_open(const char *path);
