@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "engine/log.h"
 #include "host/config.h"
+#include "host/inherited.h"
 #include "host/monitor.h"
 #include "host/rights.h"
 
@@ -47,7 +48,7 @@ static bool may_run(const char *argument, const struct config *config)
 	char name[CLI_NAME_SIZE];
 	const char *device = config ? config->device : name;
 
-	if (!rights_is_ordinary() || (!config && cli_tunnel_name(name, argument)) ||
+	if (!rights_is_ordinary() || inherited_any() || (!config && cli_tunnel_name(name, argument)) ||
 		if_nametoindex(device))
 		return true;
 	return has_rights(argument);

@@ -120,8 +120,31 @@ static int send_answer(int fd, const struct answer *answer, const struct udp_soc
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-int requests_serve(int fd)
+/* One that is not marked stays so without any rights. */
+static int mark(int fd, uint32_t fwmark)
 {
+	uint32_t now = 0;
+	socklen_t len = sizeof(now);
+
+	if (fd < 0 || (!getsockopt(fd, SOL_SOCKET, SO_MARK, &now, &len) && now == fwmark))
+		return 0;
+	return udp_set_mark(fd, fwmark);
+}
+
+static int use_given(struct udp_sockets *sockets, const struct udp_sockets *given, uint32_t fwmark)
+{
+	int error = mark(given->v4, fwmark);
+
+	if (!error)
+		error = mark(given->v6, fwmark);
+	if (!error)
+		*sockets = *given;
+	return error;
+}
+
+int requests_serve(int fd, const struct udp_sockets *given)
+{
+	bool theirs;
 	struct udp_sockets sockets = UDP_SOCKETS_CLOSED;
 	struct descriptors unwanted;
 	struct request request;
@@ -135,12 +158,15 @@ int requests_serve(int fd)
 		return -EPROTO;
 	}
 	answer.serial = request.serial;
-	answer.error = udp_open(&sockets, request.port, request.fwmark);
+	theirs = given->port && (!request.port || request.port == given->port);
+	answer.error = theirs ? use_given(&sockets, given, request.fwmark)
+			      : udp_open(&sockets, request.port, request.fwmark);
 	answer.port = sockets.port;
 	answer.v4 = sockets.v4 >= 0;
 	answer.v6 = sockets.v6 >= 0;
 	error = send_answer(fd, &answer, &sockets);
-	udp_close(&sockets);
+	if (!theirs)
+		udp_close(&sockets);
 	return error;
 }
 

@@ -4,6 +4,7 @@
 #include "engine/udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <stdalign.h>
@@ -119,10 +120,8 @@ static int set_options4(int fd)
 
 static int set_options6(int fd)
 {
-	int error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	int error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 
-	if (!error)
-		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	if (!error)
 		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 	return error;
@@ -145,6 +144,25 @@ static int bind_port(int fd, int family, uint16_t *port)
 	return 0;
 }
 
+int udp_set_mark(int fd, uint32_t fwmark)
+{
+	return set_option(fd, SOL_SOCKET, SO_MARK, (int)fwmark);
+}
+
+int udp_adopt(int fd, int family)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	int error = family == AF_INET ? set_options4(fd) : set_options6(fd);
+
+	if (!error && (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+		error = -errno;
+	/* What an earlier start has asked for; a kernel that does not know it has not either. */
+	(void)set_option(fd, IPPROTO_UDP, UDP_GRO, 0);
+	enlarge_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
+	enlarge_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
+	return error;
+}
+
 /* *port: 0 for any, and what it became. */
 static int open_family(int family, uint16_t *port, uint32_t fwmark, int *fd)
 {
@@ -154,8 +172,10 @@ static int open_family(int family, uint16_t *port, uint32_t fwmark, int *fd)
 	if (opened < 0)
 		return -errno;
 	error = family == AF_INET ? set_options4(opened) : set_options6(opened);
+	if (!error && family == AF_INET6)
+		error = set_option(opened, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (!error && fwmark)
-		error = set_option(opened, SOL_SOCKET, SO_MARK, (int)fwmark);
+		error = udp_set_mark(opened, fwmark);
 	if (!error)
 		error = bind_port(opened, family, port);
 	if (error) {

@@ -50,6 +50,11 @@ struct udp_sockets {
 int udp_open(struct udp_sockets *sockets, uint16_t port, uint32_t fwmark);
 void udp_close(struct udp_sockets *sockets);
 
+/* Makes of a bound socket of a family (IPv6's without IPv4) one as udp_open makes it. 0 or -errno. */
+int udp_adopt(int fd, int family);
+/* The mark of a socket; takes CAP_NET_ADMIN. 0 or -errno. */
+int udp_set_mark(int fd, uint32_t fwmark);
+
 /* Asks sockets that are open for as much as the kernel has (wanted: else for nothing). */
 void udp_negotiate(struct udp_sockets *sockets, bool wanted);
 

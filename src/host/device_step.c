@@ -4,6 +4,7 @@
 #include "host/device_step.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_tun.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -123,6 +124,28 @@ static int flags_before(const struct device_facts *facts)
 	       (facts->header ? IFF_VNET_HDR : 0);
 }
 
+/* One that was handed over is ours already; whose it is otherwise does not matter. */
+static int claim_given(struct monitor *monitor)
+{
+	const struct inherited *given = &monitor->given;
+	struct device_facts facts;
+	int error;
+
+	if (strcmp(given->device, monitor->config->device))
+		return -EREMCHG;
+	error = device_facts_find(monitor->inside, given->device, &facts);
+	if (!error && !facts.is_tun)
+		error = -ENODEV;
+	if (error)
+		return error == -ENODEV ? -EXDEV : error;
+	monitor->tun = fcntl(given->tun, F_DUPFD_CLOEXEC, 0);
+	if (monitor->tun < 0)
+		return -errno;
+	monitor->interface = facts.interface;
+	lasting_begin(monitor, &facts);
+	return 0;
+}
+
 int device_step_claim(struct monitor *monitor)
 {
 	struct device_facts facts;
@@ -130,6 +153,8 @@ int device_step_claim(struct monitor *monitor)
 
 	if (monitor->tun >= 0)
 		return 0;
+	if (monitor->given.tun >= 0)
+		return claim_given(monitor);
 	error = device_facts_find(monitor->inside, monitor->config->device, &facts);
 	if (error == -ENODEV)
 		return monitor->lasting.ordinary ? -ENODEV : 0;
@@ -187,6 +212,17 @@ void device_step_complain(struct monitor *monitor, int error)
 			"the device %s is not for user %s: as root, ip tuntap delete dev %s mode "
 			"tun, then ip tuntap add dev %s mode tun user %s",
 			device, own_name(), device, device, own_name());
+		break;
+	case EREMCHG:
+		monitor_error(monitor,
+			"the device that was handed over is %s: Device = %s in the file",
+			monitor->given.device, monitor->given.device);
+		break;
+	case EXDEV:
+		monitor_error(monitor,
+			"the device %s that was handed over is not here, but in another network "
+			"namespace: NetworkNamespace = says in which",
+			device);
 		break;
 	case ENODEV:
 		monitor_error(monitor,
@@ -247,7 +283,7 @@ static void give_back(struct monitor *monitor)
 	ioctl(monitor->tun, TUNSETOFFLOAD, 0);
 	close(monitor->tun);
 	monitor->tun = -1;
-	if (!monitor->made_device && !join(monitor, flags_before(before)))
+	if (monitor->given.tun < 0 && !monitor->made_device && !join(monitor, flags_before(before)))
 		close(monitor->tun);
 }
 

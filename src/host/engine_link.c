@@ -49,7 +49,7 @@ int engine_start(struct monitor *monitor)
 {
 	int control[2], requests[2], error;
 	struct engine_setup setup = { .tun = monitor->tun,
-		.tun_pi = monitor->tun_pi,
+		.tun_pi = monitor->given.pi,
 		.link = device_step_follow(monitor, &error),
 		.interface = monitor->interface,
 		.udp = UDP_SOCKETS_CLOSED,

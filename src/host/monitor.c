@@ -88,7 +88,7 @@ static void on_signal(struct monitor *monitor)
 /* The engine parses what comes from the internet: nothing that it says is believed. */
 static void on_engine_request(struct monitor *monitor)
 {
-	int error = requests_serve(monitor->engine_requests);
+	int error = requests_serve(monitor->engine_requests, &monitor->given.udp);
 
 	if (!error || error == -EAGAIN || error == -EINTR)
 		return;
@@ -359,9 +359,24 @@ static int check_rights(struct monitor *monitor)
 	return error;
 }
 
+static int take_inherited(struct monitor *monitor)
+{
+	char why[INHERITED_WHY_SIZE];
+	int error = inherited_take(&monitor->given, why);
+
+	if (!error && inherited_refusal(&monitor->given, monitor->config, why))
+		error = -EINVAL;
+	if (error)
+		monitor_error(monitor, "%s", why);
+	return error;
+}
+
 static int prepare(struct monitor *monitor)
 {
-	int error = check_rights(monitor);
+	int error = take_inherited(monitor);
+
+	if (!error)
+		error = check_rights(monitor);
 
 	if (!error)
 		error = find_user(monitor);
@@ -481,6 +496,7 @@ int monitor_run(struct config *config, bool no_hooks)
 	notify_close(&monitor->notify);
 	network_close(monitor);
 	device_step_close(monitor);
+	inherited_close(&monitor->given);
 	netlink_close(monitor->netlink);
 	if (monitor->signals >= 0)
 		close(monitor->signals);

@@ -24,6 +24,7 @@
 #include "host/config.h"
 #include "host/diff.h"
 #include "host/dns.h"
+#include "host/inherited.h"
 #include "host/key_index.h"
 #include "host/lasting.h"
 #include "host/metrics.h"
@@ -127,7 +128,7 @@ struct monitor {
 	char *netns_path;       /* NULL: here */
 	unsigned interface;     /* the device's number, where it is */
 	int tun;
-	bool tun_pi;      /* engine/tun.h; of a device that was handed over */
+	struct inherited given;
 	bool made_device; /* it was not there before */
 	struct lasting lasting;
 	int wg_listener; /* where `wg` connects; the engine's as soon as there is one */

@@ -46,7 +46,7 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
-	char text[RIGHTS_REFUSAL_SIZE];
+	char text[RIGHTS_REFUSAL_SIZE], why[INHERITED_WHY_SIZE];
 	const char *refusal;
 	int error;
 
@@ -72,6 +72,8 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 		refusal = routing_refusal(monitor, config);
 	if (!refusal)
 		refusal = rights_refusal(config, monitor->no_hooks, text);
+	if (!refusal)
+		refusal = inherited_refusal(&monitor->given, config, why);
 	if (refusal) {
 		add_problem(answer, LOG_ERR, refusal);
 		config_free(config);
