@@ -38,11 +38,11 @@ const char *tun_explain(int error);
 
 /* What a device does for us; found out by tun_negotiate. */
 struct tun_offload {
-	bool pi;                   /* packets are preceded by a struct tun_pi */
-	bool header;               /* ... and by a struct virtio_net_hdr */
+	bool header;               /* packets are preceded by a struct virtio_net_hdr */
 	bool tcp;                  /* super-packets of TCP are read */
 	bool udp;                  /* ... and of UDP, from kernel 6.2 */
 	bool merge_tcp, merge_udp; /* ... and may be written */
+	bool pi;                   /* before all that there is a struct tun_pi */
 };
 
 /* Asks the device for as much as it has (wanted: else for nothing but plain packets), and tries out

@@ -132,6 +132,13 @@ static const struct wrong wrong_interfaces[] = {
 	{ INTERFACE "FwMark = 254\n[Peer]\nPublicKey = " PUBLIC_1 "\nAllowedIPs = ::/0\n", 3,
 		"choose another number" },
 	{ INTERFACE "KillSwitch = maybe\n", 3, "'yes' or 'no'" },
+	{ INTERFACE "Persistent = true\n", 3, "'yes' or 'no'" },
+	{ INTERFACE "NetworkNamespace =\n", 3, "no value" },
+	{ INTERFACE "NetworkNamespace = a b\n", 3, "a name in /run/netns" },
+	{ INTERFACE "NetworkNamespace = ..\n", 3, "a name in /run/netns" },
+	{ INTERFACE "NetworkNamespace = ../x\n", 3, "a name in /run/netns" },
+	{ INTERFACE "KillSwitch = yes\nNetworkNamespace = x\n", 3, "nothing leaves but by the tunnel" },
+	{ INTERFACE "NetworkNamespace = /proc/1/ns/net\nDNS = 10.9.0.2\n", 4, "ip netns exec" },
 	{ INTERFACE "Mode = tap\n", 3, "Mode = tap is not supported" },
 	{ INTERFACE "Mode = bridge\n", 3, "'tun' or 'tap'" },
 };
