@@ -48,8 +48,8 @@ static bool may_run(const char *argument, const struct config *config)
 	char name[CLI_NAME_SIZE];
 	const char *device = config ? config->device : name;
 
-	if (!rights_is_ordinary() || inherited_any() || (!config && cli_tunnel_name(name, argument)) ||
-		if_nametoindex(device))
+	if (!rights_is_ordinary() || inherited_any() ||
+		(!config && cli_tunnel_name(name, argument)) || if_nametoindex(device))
 		return true;
 	return has_rights(argument);
 }

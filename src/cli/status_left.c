@@ -17,8 +17,7 @@ bool status_left_closed(const char *name)
 	bool closed = false;
 
 	for (size_t i = 0; !closed && (place = place_directory_at(i)); i++) {
-		if (snprintf(path, sizeof(path), "%s/%s.state", place, name) >=
-				(int)sizeof(path) ||
+		if (snprintf(path, sizeof(path), "%s/%s.state", place, name) >= (int)sizeof(path) ||
 			undo_read(path, &lines))
 			continue;
 		closed = policy_has_block(&lines);

@@ -399,8 +399,8 @@ static int engine_init(struct engine *engine)
 	engine->report = report_new();
 	if (!engine->tunnel || !engine->tun_batch || !engine->udp_batch || !engine->report)
 		return -ENOMEM;
-	engine->offload = tun_negotiate(engine->setup.tun, engine->setup.tun_pi,
-		fastpath_wants_tun(engine->setup.offload));
+	engine->offload = tun_negotiate(
+		engine->setup.tun, engine->setup.tun_pi, fastpath_wants_tun(engine->setup.offload));
 	tunnel_set_merging(engine->tunnel, engine->offload.merge_tcp, engine->offload.merge_udp);
 	udp_negotiate(&engine->udp, fastpath_wants_udp(engine->setup.offload));
 	error = follow_link(engine);
@@ -501,10 +501,12 @@ const char *engine_version(void)
 
 int engine_run(const struct engine_setup *setup)
 {
-	struct engine engine = {
-		.setup = *setup, .udp = setup->udp, .link = -1, .around = -1, .names = -1,
-		.path_watch = -1
-	};
+	struct engine engine = { .setup = *setup,
+		.udp = setup->udp,
+		.link = -1,
+		.around = -1,
+		.names = -1,
+		.path_watch = -1 };
 	int error = engine_init(&engine);
 
 	signal(SIGPIPE, SIG_IGN);

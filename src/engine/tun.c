@@ -73,10 +73,10 @@ int tun_create(const char *name, int *fd)
 	return tun_join(name, TUN_FLAGS, fd);
 }
 
-/* In what TUNGETIFF answers, the bit of IFF_NO_PI stands for IFF_NOFILTER, and is nearly always set.
- * But without the four bytes the kernel goes by a packet's first ones: what is neither IPv4 nor IPv6
- * is refused (EINVAL), and nobody sees it. With them, zeros are a packet of no protocol, which is
- * dropped as such, or because the device is down (EIO). */
+/* In what TUNGETIFF answers, the bit of IFF_NO_PI stands for IFF_NOFILTER, and is nearly always
+ * set. But without the four bytes the kernel goes by a packet's first ones: what is neither IPv4
+ * nor IPv6 is refused (EINVAL), and nobody sees it. With them, zeros are a packet of no protocol,
+ * which is dropped as such, or because the device is down (EIO). */
 static bool has_pi(int fd, bool has_header)
 {
 	static const uint8_t zeros[128];

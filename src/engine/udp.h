@@ -50,7 +50,8 @@ struct udp_sockets {
 int udp_open(struct udp_sockets *sockets, uint16_t port, uint32_t fwmark);
 void udp_close(struct udp_sockets *sockets);
 
-/* Makes of a bound socket of a family (IPv6's without IPv4) one as udp_open makes it. 0 or -errno. */
+/* Makes of a bound socket of a family (IPv6's without IPv4) one as udp_open makes it. 0 or -errno.
+ */
 int udp_adopt(int fd, int family);
 /* The mark of a socket; takes CAP_NET_ADMIN. 0 or -errno. */
 int udp_set_mark(int fd, uint32_t fwmark);

@@ -507,7 +507,8 @@ static int up_routes(struct monitor *monitor)
 static void down_routes(struct monitor *monitor)
 {
 	if (!monitor->lasting.stays) /* else down_addresses does it */
-		bringup_delete_routes(monitor, &monitor->installed.routes_added, monitor->routes_added);
+		bringup_delete_routes(
+			monitor, &monitor->installed.routes_added, monitor->routes_added);
 	monitor->routes_added = 0;
 }
 

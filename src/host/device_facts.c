@@ -98,7 +98,8 @@ static void read_info(const struct nlattr *info, struct device_facts *facts)
 	{
 		const uint16_t type = mnl_attr_get_type(attribute);
 
-		if (type == IFLA_INFO_KIND && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+		if (type == IFLA_INFO_KIND &&
+			mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
 			facts->is_tun = !strcmp(mnl_attr_get_str(attribute), "tun");
 		else if (type == IFLA_INFO_DATA)
 			data = attribute;
@@ -268,8 +269,8 @@ static int on_route(const struct nlmsghdr *header, void *context)
 	uint32_t table;
 
 	if (header->nlmsg_type != RTM_NEWROUTE ||
-		mnl_nlmsg_get_payload_len(header) < sizeof(*route) || route->rtm_type != RTN_UNICAST ||
-		route->rtm_flags & RTM_F_CLONED)
+		mnl_nlmsg_get_payload_len(header) < sizeof(*route) ||
+		route->rtm_type != RTN_UNICAST || route->rtm_flags & RTM_F_CLONED)
 		return MNL_CB_OK;
 	table = route->rtm_table;
 	prefix.family = route->rtm_family;
@@ -305,8 +306,8 @@ static int list(struct netlink *netlink, struct listing *listing, uint16_t type,
 		struct rtmsg *route = question_begin(&question, type, NLM_F_DUMP, sizeof(*route));
 		route->rtm_family = family;
 	}
-	error = netlink_run(netlink, &question.header, type == RTM_GETADDR ? on_address : on_route,
-		listing);
+	error = netlink_run(
+		netlink, &question.header, type == RTM_GETADDR ? on_address : on_route, listing);
 	/* A family that the kernel does not have. */
 	return error == -EOPNOTSUPP || error == -EAFNOSUPPORT ? 0 : error;
 }
@@ -334,8 +335,8 @@ int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_
 	return error;
 }
 
-int device_copy_take(struct netlink *netlink, unsigned interface, const char *except,
-	struct device_copy *copy)
+int device_copy_take(
+	struct netlink *netlink, unsigned interface, const char *except, struct device_copy *copy)
 {
 	struct listing listing = {
 		.interface = interface, .messages = &copy->messages, .except = except

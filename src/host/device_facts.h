@@ -17,7 +17,8 @@ struct device_facts {
 	bool tap;
 	bool persistent;
 	bool multi_queue;
-	bool pi, header; /* IFF_NO_PI is off, IFF_VNET_HDR is on; the next who attaches changes both */
+	bool pi, header; /* IFF_NO_PI is off, IFF_VNET_HDR is on; the next who attaches changes both
+			  */
 	unsigned queues; /* in use, of a device with several: how many programs have it */
 	bool up;
 	unsigned mtu;
@@ -27,8 +28,8 @@ struct device_facts {
 int device_facts_get(struct netlink *netlink, unsigned interface, struct device_facts *facts);
 int device_facts_find(struct netlink *netlink, const char *name, struct device_facts *facts);
 
-/* What is on it, one line each: "address 10.9.0.1/24", "route 10.9.0.0/16 table 254". 0 and *lines, the
- * caller's; or -errno. */
+/* What is on it, one line each: "address 10.9.0.1/24", "route 10.9.0.0/16 table 254". 0 and *lines,
+ * the caller's; or -errno. */
 int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_lines *lines);
 
 /* Such lines; and reading them, a route's table being 0 for an address. 0 or -EINVAL. */
@@ -45,9 +46,10 @@ struct device_copy {
 };
 
 /* But for the one that the line tells of; NULL: of all. 0, or -errno. */
-int device_copy_take(struct netlink *netlink, unsigned interface, const char *except,
-	struct device_copy *copy);
-/* Makes those again that are not there any more, as far as the kernel allows it now, and frees it. */
+int device_copy_take(
+	struct netlink *netlink, unsigned interface, const char *except, struct device_copy *copy);
+/* Makes those again that are not there any more, as far as the kernel allows it now, and frees it.
+ */
 void device_copy_put_back(struct netlink *netlink, struct device_copy *copy);
 
 #endif

@@ -270,8 +270,8 @@ int device_step_up(struct monitor *monitor)
 	else if (!persistent && monitor->lasting.stays && lasting_was_ours(monitor))
 		error = lasting_keep(monitor, false);
 	if (error)
-		monitor_error(monitor, "cannot change whether %s stays: %s", monitor->config->device,
-			strerror(-error));
+		monitor_error(monitor, "cannot change whether %s stays: %s",
+			monitor->config->device, strerror(-error));
 	return error;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * DNS = where the device is in another network namespace: ip-netns(8) has its programs see
- * /etc/netns/NAME/resolv.conf as /etc/resolv.conf. Who makes a file there (host/dns_file.h) makes the
- * directory, if need be, and notes both in the state file before.
+ * /etc/netns/NAME/resolv.conf as /etc/resolv.conf. Who makes a file there (host/dns_file.h) makes
+ * the directory, if need be, and notes both in the state file before.
  */
 #ifndef HOST_DNS_NETNS_H
 #define HOST_DNS_NETNS_H
@@ -15,8 +15,8 @@
 #define DNS_NETNS_FILE "resolv.conf"
 #define DNS_NETNS_MADE "directory"
 
-/* The file of a namespace (as the tunnel's file calls it). 0; -EINVAL: ip-netns(8) does not know it;
- * -ENAMETOOLONG. */
+/* The file of a namespace (as the tunnel's file calls it). 0; -EINVAL: ip-netns(8) does not know
+ * it; -ENAMETOOLONG. */
 int dns_netns_path(char path[PATH_MAX], const char *namespace);
 
 /* Before the file is made there: notes, and the directory. 0 or -errno. */

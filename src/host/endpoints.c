@@ -413,7 +413,8 @@ static unsigned route_mtu(struct monitor *monitor, const struct netlink_route *r
 	unsigned mtu = route->mtu;
 
 	/* A route through the tunnel itself says nothing of the way outside. */
-	if (route->interface == monitor_interface_here(monitor) || !if_indextoname(route->interface, device))
+	if (route->interface == monitor_interface_here(monitor) ||
+		!if_indextoname(route->interface, device))
 		return 0;
 	if (!mtu && netlink_link_get_mtu(monitor->netlink, route->interface, &mtu))
 		return 0;

@@ -73,9 +73,8 @@ int engine_start(struct monitor *monitor)
 	}
 	setup.control = control[1];
 	setup.requests = requests[1];
-	monitor->engine = child_fork(
-		(int[]){ setup.tun, setup.link, setup.listener, setup.control, setup.requests,
-			setup.observer },
+	monitor->engine = child_fork((int[]){ setup.tun, setup.link, setup.listener, setup.control,
+					     setup.requests, setup.observer },
 		6);
 	if (!monitor->engine)
 		become_engine(monitor, &setup);

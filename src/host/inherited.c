@@ -71,10 +71,9 @@ static int take_socket(const struct taking *taking)
 	if (!port)
 		return refuse(taking, "is a UDP socket without a port");
 	if (is_v6 && !option_of(taking->fd, IPPROTO_IPV6, IPV6_V6ONLY))
-		return refuse(taking,
-			"takes IPv4 as well as IPv6: one socket for each, as with "
-			"ListenDatagram=0.0.0.0:PORT, ListenDatagram=[::]:PORT and "
-			"BindIPv6Only=ipv6-only");
+		return refuse(taking, "takes IPv4 as well as IPv6: one socket for each, as with "
+				      "ListenDatagram=0.0.0.0:PORT, ListenDatagram=[::]:PORT and "
+				      "BindIPv6Only=ipv6-only");
 	if (*place >= 0)
 		return refuse(taking, "is a second UDP socket of its family");
 	if (udp->port && udp->port != port)
@@ -171,16 +170,16 @@ void inherited_close(struct inherited *inherited)
 	udp_close(&inherited->udp);
 }
 
-const char *inherited_refusal(
-	const struct inherited *inherited, const struct config *config, char why[INHERITED_WHY_SIZE])
+const char *inherited_refusal(const struct inherited *inherited, const struct config *config,
+	char why[INHERITED_WHY_SIZE])
 {
 	const uint16_t port = inherited->udp.port;
 
 	if (!port || !config->listen_port_given || config->listen_port == port)
 		return NULL;
 	snprintf(why, INHERITED_WHY_SIZE,
-		"ListenPort = %u, and the socket that was handed over has port %u: remove the line, or "
-		"make them the same",
+		"ListenPort = %u, and the socket that was handed over has port %u: remove the "
+		"line, or make them the same",
 		config->listen_port, port);
 	return why;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Descriptors that whoever started us has opened: of a service manager's socket units (sd_listen_fds(3)),
- * and WG_TUN_FD. */
+/* Descriptors that whoever started us has opened: of a service manager's socket units
+ * (sd_listen_fds(3)), and WG_TUN_FD. */
 #ifndef HOST_INHERITED_H
 #define HOST_INHERITED_H
 
@@ -19,9 +19,9 @@ struct inherited {
 
 enum { INHERITED_WHY_SIZE = 256 };
 
-/* Takes what the environment tells of, and that out of the environment; each is known by what it is: a
- * TUN device, or a UDP socket on a port, one for each family. 0; or -EINVAL and a sentence, if one is
- * something else. */
+/* Takes what the environment tells of, and that out of the environment; each is known by what it
+ * is: a TUN device, or a UDP socket on a port, one for each family. 0; or -EINVAL and a sentence,
+ * if one is something else. */
 int inherited_take(struct inherited *inherited, char why[INHERITED_WHY_SIZE]);
 void inherited_close(struct inherited *inherited);
 
@@ -29,7 +29,7 @@ void inherited_close(struct inherited *inherited);
 bool inherited_any(void);
 
 /* Why a file does not go with the sockets, or NULL. */
-const char *inherited_refusal(
-	const struct inherited *inherited, const struct config *config, char why[INHERITED_WHY_SIZE]);
+const char *inherited_refusal(const struct inherited *inherited, const struct config *config,
+	char why[INHERITED_WHY_SIZE]);
 
 #endif

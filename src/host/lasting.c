@@ -186,12 +186,13 @@ int lasting_complain(struct monitor *monitor, const char *line)
 	device_facts_parse(line, &prefix, &table);
 	if (begins(line, "address "))
 		monitor_error(monitor,
-			"%s lacks the Address %s, and only root can add it: ip address add %s dev %s",
+			"%s lacks the Address %s, which only root can add: ip address add %s "
+			"dev %s",
 			device, value, value, device);
 	else
 		monitor_error(monitor,
-			"%s lacks the route to %.*s, and only root can add it: ip route add %.*s dev "
-			"%s%s (or Table = off, if packets come another way)",
+			"%s lacks the route to %.*s, which only root can add: ip route add %.*s "
+			"dev %s%s (or Table = off, if packets come another way)",
 			device, (int)strcspn(value, " "), value, (int)strcspn(value, " "), value,
 			device, table_text(text, table));
 	return -EPERM;
@@ -242,8 +243,7 @@ static int note_add(struct monitor *monitor, struct undo_lines *notes, const cha
 }
 
 /* Notes of what a file wants, but for what is there and not ours. */
-static int note_wanted(
-	struct monitor *monitor, struct undo_lines *notes, const struct diff *wanted)
+static int note_wanted(struct monitor *monitor, struct undo_lines *notes, const struct diff *wanted)
 {
 	char line[DEVICE_LINE_SIZE];
 	int error = 0;
@@ -266,12 +266,14 @@ static bool is_of_device(const struct monitor *monitor, const char *text, struct
 {
 	const size_t len = strlen(text), end = strlen(monitor->lasting.suffix);
 
-	return note_read(text, note) && len > end && !strcmp(text + len - end, monitor->lasting.suffix) &&
+	return note_read(text, note) && len > end &&
+	       !strcmp(text + len - end, monitor->lasting.suffix) &&
 	       (begins(note->line, "address ") || begins(note->line, "route "));
 }
 
 /* The lines of those notes. */
-static int strip(const struct monitor *monitor, const struct undo_lines *notes, struct undo_lines *lines)
+static int strip(
+	const struct monitor *monitor, const struct undo_lines *notes, struct undo_lines *lines)
 {
 	struct note note;
 	int error = 0;
@@ -301,8 +303,8 @@ static int look(struct monitor *monitor, const struct undo_lines *noted)
 	return error;
 }
 
-/* The state file with these notes in place of those that it has; what is in neither of both goes off
- * the device. */
+/* The state file with these notes in place of those that it has; what is in neither of both goes
+ * off the device. */
 static int replace_notes(
 	struct monitor *monitor, const struct undo_lines *before, struct undo_lines *notes)
 {
@@ -382,8 +384,8 @@ static void complain_of_mtu(struct monitor *monitor, unsigned wanted, unsigned p
 
 	if (wanted != monitor->lasting.complained_mtu)
 		log_line(LOG_WARNING,
-			"%s has an MTU of %u where %u would fit, and only root can change it: ip link "
-			"set %s mtu %u",
+			"%s has an MTU of %u where %u would fit, which only root can change: "
+			"ip link set %s mtu %u",
 			device, present, wanted, device, wanted);
 	monitor->lasting.complained_mtu = wanted;
 }
@@ -440,7 +442,8 @@ static int undo_note(struct netlink *netlink, const struct note *note)
 		       : error;
 }
 
-/* Of a device that has gone there is nothing to take back, nor of another one that has its place. */
+/* Of a device that has gone there is nothing to take back, nor of another one that has its place.
+ */
 static bool is_gone(struct netlink *netlink, const struct note *note)
 {
 	struct device_facts facts;
@@ -486,8 +489,7 @@ static void tell(void (*told)(const char *what, const char *value), const struct
 }
 
 /* What failed stays in the list, in its order. */
-static int put_back_all(
-	struct undo_lines *lines, void (*told)(const char *what, const char *value))
+static int put_back_all(struct undo_lines *lines, void (*told)(const char *what, const char *value))
 {
 	struct asked asked = { 0 };
 	struct note note;

@@ -10,12 +10,12 @@
  *     mtu 1500 dev 7 tun0                   link down dev 7 tun0
  *
  * with " in PATH" behind for another network namespace; mtu and link tell what it was before. With
- * Persistent nothing is taken back: the same words with "kept-" before them tell the next start what
- * is ours, to be removed if its file does not want it any more, and "kept-device yes" that the device
- * is.
+ * Persistent nothing is taken back: the same words with "kept-" before them tell the next start
+ * what is ours, to be removed if its file does not want it any more, and "kept-device yes" that the
+ * device is.
  *
- * An ordinary user (host/rights.h) can change nothing of it: what the file wants and is not there is
- * said, with the command by which root mends it.
+ * An ordinary user (host/rights.h) can change nothing of it: what the file wants and is not there
+ * is said, with the command by which root mends it.
  */
 #ifndef HOST_LASTING_H
 #define HOST_LASTING_H
@@ -52,8 +52,8 @@ int lasting_keep(struct monitor *monitor, bool keep);
 /* Whether a device that was found is one that we have made to stay. */
 bool lasting_was_ours(const struct monitor *monitor);
 
-/* Looks what is on the device, and notes what of these (the present ones, NULL: none; and those that
- * are to come) is not. What an earlier start has left and nobody wants goes. 0 or -errno, said
+/* Looks what is on the device, and notes what of these (the present ones, NULL: none; and those
+ * that are to come) is not. What an earlier start has left and nobody wants goes. 0 or -errno, said
  * already. */
 int lasting_note(struct monitor *monitor, const struct diff *now, const struct diff *wanted);
 
@@ -70,8 +70,8 @@ int lasting_set_up(struct monitor *monitor);
 /* Its MTU: 0, and what it is then and why; or -errno. */
 int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE]);
 
-/* Takes back what our notes say, at the end of a tunnel, or (with told, as host/leftover.h has it) of
- * one that was killed. 0 or the first -errno, logged; what failed stays noted. */
+/* Takes back what our notes say, at the end of a tunnel, or (with told, as host/leftover.h has it)
+ * of one that was killed. 0 or the first -errno, logged; what failed stays noted. */
 int lasting_put_back(const char *state_path, void (*told)(const char *what, const char *value));
 
 #endif

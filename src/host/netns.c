@@ -18,9 +18,8 @@
 
 int netns_path(char path[PATH_MAX], const char *name)
 {
-	const int len = strchr(name, '/')
-				? snprintf(path, PATH_MAX, "%s", name)
-				: snprintf(path, PATH_MAX, NETNS_DIRECTORY "/%s", name);
+	const int len = strchr(name, '/') ? snprintf(path, PATH_MAX, "%s", name)
+					  : snprintf(path, PATH_MAX, NETNS_DIRECTORY "/%s", name);
 
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }

@@ -9,19 +9,19 @@
 
 #define NETNS_DIRECTORY "/run/netns"
 
-/* The path of a namespace: NAME stands for NETNS_DIRECTORY/NAME, as for ip-netns(8); what has a slash
- * is the path. 0 or -ENAMETOOLONG. */
+/* The path of a namespace: NAME stands for NETNS_DIRECTORY/NAME, as for ip-netns(8); what has a
+ * slash is the path. 0 or -ENAMETOOLONG. */
 int netns_path(char path[PATH_MAX], const char *name);
 
 /* Its name for ip-netns(8), a part of the argument; NULL: it has none, being a path elsewhere. */
 const char *netns_name(const char *name);
 
-/* The descriptor of the namespace at a path, to be closed. -ENOENT: there is none; -EINVAL: that is no
- * network namespace; other -errno. */
+/* The descriptor of the namespace at a path, to be closed. -ENOENT: there is none; -EINVAL: that is
+ * no network namespace; other -errno. */
 int netns_open(const char *path);
 
-/* This thread is there from now on. The descriptor of where it was, for netns_leave; or -errno, and it
- * is where it was. Takes CAP_SYS_ADMIN, which need but be permitted. */
+/* This thread is there from now on. The descriptor of where it was, for netns_leave; or -errno, and
+ * it is where it was. Takes CAP_SYS_ADMIN, which need but be permitted. */
 int netns_enter(int fd);
 
 /* Back. It ends the process if that fails: what it does next would befall another network. */

@@ -29,8 +29,8 @@ static const char *own_directory(void)
 	if (runtime && *runtime == '/')
 		len = snprintf(path, sizeof(path), "%s/culvert", runtime);
 	else
-		len = snprintf(path, sizeof(path), "/run/user/%lu/culvert",
-			(unsigned long)geteuid());
+		len = snprintf(
+			path, sizeof(path), "/run/user/%lu/culvert", (unsigned long)geteuid());
 	return len < (int)sizeof(path) ? path : "/nonexistent";
 }
 

@@ -61,7 +61,7 @@ stop_background away
 expect_equal "packets that went past the tunnel" 0 "$(captured away)"
 must ip -n "$prefix-a" route del default
 
-step "the next start takes it over; the routes are there all the time"
+step "taken over without a gap"
 background_in a monitor ip -o monitor route
 start_a
 pings_both a b

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Devices of others, as far as it is words: lines of what is on one, names of namespaces, sockets that do
- * not go with a file. */
+/* Devices of others, as far as it is words: lines of what is on one, names of namespaces, sockets
+ * that do not go with a file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,10 +46,10 @@ static void lines(void **state)
 /* A state file may have been written by anything. */
 static void wrong_lines(void **state)
 {
-	static const char *const cases[] = { "", "address", "address 10.9.0.1", "address 10.9.0.1/33",
-		"address fd09::1/129", "address 10.9.0/24", "address 10.9.0.1/24 table 7",
-		"route 10.9.0.0/24", "route 10.9.0.0/24 table x", "routes 10.9.0.0/24 table 7",
-		"mtu 1500", "link down", "address fd09::1::2/64" };
+	static const char *const cases[] = { "", "address", "address 10.9.0.1",
+		"address 10.9.0.1/33", "address fd09::1/129", "address 10.9.0/24",
+		"address 10.9.0.1/24 table 7", "route 10.9.0.0/24", "route 10.9.0.0/24 table x",
+		"routes 10.9.0.0/24 table 7", "mtu 1500", "link down", "address fd09::1::2/64" };
 	struct config_prefix prefix;
 	uint32_t table;
 
@@ -104,9 +104,8 @@ static void ports(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		const struct inherited inherited = { .udp.port = cases[i].socket };
-		const struct config config = {
-			.listen_port = cases[i].file, .listen_port_given = cases[i].given
-		};
+		const struct config config = { .listen_port = cases[i].file,
+			.listen_port_given = cases[i].given };
 
 		assert_int_equal(
 			inherited_refusal(&inherited, &config, why) != NULL, cases[i].refused);

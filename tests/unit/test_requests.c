@@ -175,8 +175,8 @@ static void hostile_requests(void **state)
 				continue;
 			send_raw(pair.engine, request, len, pair.engine, copies);
 			/* An empty datagram alone looks like the end. */
-			assert_int_equal(
-				requests_serve(pair.monitor, &no_sockets), len || copies ? -EPROTO : -EPIPE);
+			assert_int_equal(requests_serve(pair.monitor, &no_sockets),
+				len || copies ? -EPROTO : -EPIPE);
 			assert_int_equal(open_descriptors(), before + 2);
 		}
 	}
