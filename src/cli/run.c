@@ -36,9 +36,11 @@ static bool has_rights(const char *argument)
 		fprintf(stderr,
 			"culvert: to run a tunnel takes root, for its device, addresses and "
 			"routes: sudo culvert run %s (or, for a service without root, the "
-			"capabilities that it lacks: %s; or a device that root has made for this "
-			"user, see WITHOUT ANY RIGHTS in culvert(8))\n",
-			argument, missing);
+			"capabilities that it lacks: %s)%s\n",
+			argument, missing,
+			rights_is_ordinary() ? "; or a device that root has made for this user: "
+					       "WITHOUT ANY RIGHTS in culvert(8)"
+					     : "");
 	return !missing;
 }
 

@@ -76,21 +76,22 @@ static int open_wg_socket(struct monitor *monitor)
 }
 
 /* The device's name and the socket for `wg`. */
-static int claim_names(struct monitor *monitor)
+static int claim_names(struct monitor *monitor, bool *has_device)
 {
 	const int error = device_step_claim(monitor);
 
+	*has_device = !error;
 	return error ? error : open_wg_socket(monitor);
 }
 
 /* We have the tunnel's lock, so its former monitor is dead. Where that was sudden its engine is
  * about to notice, and what has our names now will be gone in a moment. */
-static int claim_names_patiently(struct monitor *monitor)
+static int claim_names_patiently(struct monitor *monitor, bool *has_device)
 {
 	const uint64_t until = monitor_now() + PREDECESSOR_GRACE;
 	int error;
 
-	while ((error = claim_names(monitor)) == -EEXIST || error == -EADDRINUSE ||
+	while ((error = claim_names(monitor, has_device)) == -EEXIST || error == -EADDRINUSE ||
 		error == -EBUSY) {
 		if (monitor_now() >= until || monitor->stop_signals)
 			break;
@@ -104,6 +105,7 @@ static int up_sockets(struct monitor *monitor)
 {
 	const char *device = monitor->config->device;
 	char path[PLACE_PATH_SIZE];
+	bool has_device = false;
 	int error = control_open(monitor);
 
 	if (!error)
@@ -112,8 +114,8 @@ static int up_sockets(struct monitor *monitor)
 		error = note_socket(monitor, path);
 	if (error)
 		return error;
-	error = claim_names_patiently(monitor);
-	if (error && monitor->tun < 0)
+	error = claim_names_patiently(monitor, &has_device);
+	if (error && !has_device)
 		device_step_complain(monitor, error);
 	else if (error)
 		monitor_error(monitor, "cannot listen at %s's socket for wg: %s%s", device,

@@ -154,18 +154,6 @@ bool lasting_is_theirs(const struct monitor *monitor, const char *line)
 	return undo_has(&monitor->lasting.theirs, line);
 }
 
-/* For whom it is enough that the address is there: its prefix's length is root's choice. */
-static bool has_address(const struct lasting *lasting, const char *line)
-{
-	const size_t len = (size_t)(strchr(line, '/') + 1 - line);
-
-	for (size_t i = 0; i < lasting->there.count; i++) {
-		if (!strncmp(lasting->there.items[i], line, len))
-			return true;
-	}
-	return false;
-}
-
 static const char *table_text(char text[32], uint32_t table)
 {
 	text[0] = '\0';
@@ -181,8 +169,6 @@ int lasting_complain(struct monitor *monitor, const char *line)
 	char text[32];
 	uint32_t table;
 
-	if (begins(line, "address ") && has_address(&monitor->lasting, line))
-		return 0;
 	device_facts_parse(line, &prefix, &table);
 	if (begins(line, "address "))
 		monitor_error(monitor,
