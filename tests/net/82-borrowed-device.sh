@@ -64,6 +64,10 @@ kill_both_keep() {
 	wait "$pid" 2>/dev/null
 	unset "pid_of[culvert-a]"
 }
+sed -i '/^\[Interface\]/a PostUp = false' "$(conf a)"
+refuses 'PostUp' ns a timeout 20 "$build/culvert" run "$(conf a)"
+expect_host_state a "$before" "after a start that failed"
+sed -i '/^PostUp/d' "$(conf a)"
 for way in down start; do
 	start_culvert a "$(conf a)"
 	wait_tunnel a

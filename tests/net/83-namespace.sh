@@ -46,6 +46,9 @@ refused 'there is no /run/netns/nowhere: ip netns add' "${interface/$netns/nowhe
 refused 'is no network namespace' "PrivateKeyFile = a.key\nNetworkNamespace = /proc/self/ns/mnt" "$peer"
 refused 'ip netns exec' "${interface/$netns//proc/self/ns/net}" "$peer"
 refused 'NetworkNamespace = .* is wrong' "${interface/$netns/a b}" "$peer"
+write_conf a "$interface" "$peer"
+refuses 'entering /run/netns/.* takes root with CAP_SYS_ADMIN \(in a service: the drop-in network-namespace.conf' \
+	ns a setpriv --bounding-set -sys_admin --inh-caps -sys_admin timeout 20 "$build/culvert" run "$(conf a)"
 must ip -n "$netns" link add "$device" type bridge
 with=$(host_state c)
 write_conf a "$interface" "$peer"
