@@ -90,11 +90,11 @@ write_conf a "PrivateKeyFile = a.key" "$peer"
 own_conf
 
 step "a directory that is not its own"
-start_as_nobody XDG_RUNTIME_DIR="$tmp/nowhere"
+start_as_nobody_with XDG_RUNTIME_DIR="$tmp/nowhere"
 says 'cannot lock .*/nowhere/culvert/.*: No such file or directory \(set XDG_RUNTIME_DIR'
 mkdir -p "$tmp/shared/culvert"
 chmod 1777 "$tmp/shared" "$tmp/shared/culvert"
-start_as_nobody XDG_RUNTIME_DIR="$tmp/shared"
+start_as_nobody_with XDG_RUNTIME_DIR="$tmp/shared"
 says 'cannot lock .*: Operation not permitted'
 delete_device
 pass

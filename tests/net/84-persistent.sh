@@ -94,7 +94,8 @@ start_a
 pings_both a b
 ! has_route 10.81.0.0/16 || fail "the old route is still there"
 ! has_address 10.78.0.1 || fail "the old address is still there"
-has_route 10.82.0.0/16 && has_route 10.90.0.0/16 || fail "a route is not there"
+has_route 10.82.0.0/16 || fail "the new route is not there"
+has_route 10.90.0.0/16 || fail "a route of others is not there"
 stop_a
 
 step "without Persistent it is ours to remove again"

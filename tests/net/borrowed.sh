@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # lib.sh says where these are
 # What the tests of a device have in common that root has made for a user: culvert run as nobody. After lib.sh.
 need_culvert
 
@@ -14,7 +14,8 @@ as_nobody=(setpriv --reuid nobody --regid nogroup --clear-groups --bounding-set 
 nobody() { ns a "${as_nobody[@]}" "$tmp/culvert" "$@"; }
 own_status() { nobody status --json "$(dev a)" | jq -r ".tunnels[0]$1"; }
 own_tunnel_up() { [ "$(own_status .state)" = running ]; }
-start_as_nobody() { # [VARIABLE=VALUE...]
+start_as_nobody() { start_as_nobody_with "XDG_RUNTIME_DIR=$tmp/run"; }
+start_as_nobody_with() { # VARIABLE=VALUE...
 	: >"$tmp/culvert-a.log"
 	background_in a culvert-a "${as_nobody[@]}" "$@" "$tmp/culvert" run "$tmp/home/$(dev a).conf"
 }
