@@ -337,12 +337,10 @@ int bringup_add_address(
 	int error;
 
 	device_facts_address(line, address);
-	if (lasting_is_there(monitor, line))
-		return 0;
 	if (monitor->lasting.ordinary)
-		return lasting_complain(monitor, line);
+		return lasting_check(monitor, line);
 	error = netlink_address_add(monitor->inside, monitor->interface, as_netlink(address));
-	if (!error || (error == -EEXIST && may_exist))
+	if (!error || (error == -EEXIST && (may_exist || lasting_is_there(monitor, line))))
 		return 0;
 	prefix_text(text, address);
 	monitor_error(monitor, "cannot give %s the address %s: %s%s", monitor->config->device, text,
@@ -466,13 +464,11 @@ int bringup_add_route(struct monitor *monitor, const struct diff_route *route, b
 	int error;
 
 	device_facts_route(line, &route->prefix, route->table);
-	if (lasting_is_there(monitor, line))
-		return 0;
 	if (monitor->lasting.ordinary)
-		return lasting_complain(monitor, line);
+		return lasting_check(monitor, line);
 	error = netlink_route_add(
 		monitor->inside, monitor->interface, route->table, as_netlink(&route->prefix));
-	if (!error || (error == -EEXIST && may_exist))
+	if (!error || (error == -EEXIST && (may_exist || lasting_is_there(monitor, line))))
 		return 0;
 	say_route_failed(monitor, route, error);
 	return error;

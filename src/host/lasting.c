@@ -162,13 +162,15 @@ static const char *table_text(char text[32], uint32_t table)
 	return text;
 }
 
-int lasting_complain(struct monitor *monitor, const char *line)
+int lasting_check(struct monitor *monitor, const char *line)
 {
 	const char *device = monitor->config->device, *value = strchr(line, ' ') + 1;
 	struct config_prefix prefix;
 	char text[32];
 	uint32_t table;
 
+	if (lasting_is_there(monitor, line))
+		return 0;
 	device_facts_parse(line, &prefix, &table);
 	if (begins(line, "address "))
 		monitor_error(monitor,

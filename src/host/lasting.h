@@ -60,8 +60,8 @@ int lasting_note(struct monitor *monitor, const struct diff *now, const struct d
 /* Lines of host/device_facts.h. */
 bool lasting_is_there(const struct monitor *monitor, const char *line);
 bool lasting_is_theirs(const struct monitor *monitor, const char *line);
-/* Says that what an ordinary user cannot add is missing, and how root adds it. -EPERM. */
-int lasting_complain(struct monitor *monitor, const char *line);
+/* For an ordinary user: 0 if it is there; else -EPERM, and it is said how root adds it. */
+int lasting_check(struct monitor *monitor, const char *line);
 /* Takes one of ours off, and nothing besides. */
 void lasting_remove(struct monitor *monitor, const char *line);
 

@@ -17,6 +17,7 @@
 #include "host/place.h"
 #include "host/policy.h"
 #include "host/policy_host.h"
+#include "host/rights.h"
 #include "host/sysctl.h"
 #include "host/undo.h"
 
@@ -171,8 +172,8 @@ int leftover_down(
 
 	if (!error)
 		error = place_path(socket_path, name, "sock");
-	/* Other users are told that they may not. */
-	if (!error && !geteuid() && !left_anything(name))
+	/* Of other users, those who could have run none are told that they may not. */
+	if (!error && (!geteuid() || rights_is_ordinary()) && !left_anything(name))
 		return 0;
 	if (!error)
 		error = lock_take(name, &lock);

@@ -72,6 +72,8 @@ refuses 'lacks the route to 10.81.0.0/16' nobody reload "$(dev a)"
 must ip -n "$prefix-a" route add 10.81.0.0/16 dev "$(dev a)"
 must nobody reload "$(dev a)"
 refuses 'is running' nobody down "$(dev a)"
+refuses "$(dev b) was started as root and has left something" nobody down "$(dev b)"
+expect_match "down of what nobody has" 'there is nothing to put back' "$(nobody down nothing)"
 pings_both a b
 kill -9 "$engine" "$(own_status .pid)"
 { wait "${pid_of[culvert-a]}"; } 2>/dev/null
