@@ -207,7 +207,6 @@ void device_step_complain(struct monitor *monitor, int error)
 			device);
 		break;
 	case EPERM:
-	case EACCES:
 		monitor_error(monitor,
 			"the device %s is not for user %s: as root, ip tuntap delete dev %s mode "
 			"tun, then ip tuntap add dev %s mode tun user %s",

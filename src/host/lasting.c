@@ -36,7 +36,7 @@ static bool begins(const char *text, const char *with)
 
 static bool note_read(const char *text, struct note *note)
 {
-	static const char *const words[] = { "address ", "route ", "mtu ", "link " };
+	static const char *const words[] = { "address ", "route ", "mtu ", "link ", "device " };
 	const char *device = strstr(text, " dev ");
 	bool known = false;
 	int end = 0;
@@ -452,17 +452,33 @@ static bool same_path(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
+static void ask_where(struct asked *asked, const struct note *note)
+{
+	if ((asked->netlink || asked->error) && same_path(asked->path, note->path))
+		return;
+	netlink_close(asked->netlink);
+	asked->netlink = NULL;
+	asked->error = netns_netlink_open(note->path, &asked->netlink);
+	asked->path = note->path;
+}
+
+/* Whether the device is there; 0: with its namespace, perhaps, it has gone; or -errno. */
+static int find_device(struct asked *asked, const struct note *note)
+{
+	ask_where(asked, note);
+	if (asked->error)
+		return asked->error == -ENOENT || asked->error == -EINVAL ? 0 : asked->error;
+	return !is_gone(asked->netlink, note);
+}
+
+/* 0: it is done; 1: it is to stay; or -errno. */
 static int take_back(struct asked *asked, const struct note *note)
 {
-	if ((!asked->netlink && !asked->error) || !same_path(asked->path, note->path)) {
-		netlink_close(asked->netlink);
-		asked->netlink = NULL;
-		asked->error = netns_netlink_open(note->path, &asked->netlink);
-		asked->path = note->path;
-	}
-	if (asked->error) /* with a namespace that has gone the device has, too */
-		return asked->error == -ENOENT || asked->error == -EINVAL ? 0 : asked->error;
-	return is_gone(asked->netlink, note) ? 0 : undo_note(asked->netlink, note);
+	const int found = find_device(asked, note);
+
+	if (found <= 0)
+		return found;
+	return note->kept ? 1 : undo_note(asked->netlink, note);
 }
 
 static void tell(void (*told)(const char *what, const char *value), const struct note *note)
@@ -484,16 +500,19 @@ static int put_back_all(struct undo_lines *lines, void (*told)(const char *what,
 	int error, first = 0;
 
 	for (size_t i = lines->count; i-- > 0;) {
-		if (!note_read(lines->items[i], &note) || note.kept)
+		if (!note_read(lines->items[i], &note))
 			continue;
 		error = take_back(&asked, &note);
+		if (error > 0)
+			continue;
 		if (error) {
 			log_line(LOG_WARNING, "not undone: %s: %s", lines->items[i],
 				strerror(-error));
 			first = first ? first : error;
 			continue;
 		}
-		tell(told, &note);
+		if (!note.kept)
+			tell(told, &note);
 		*lines->items[i] = '\0';
 	}
 	netlink_close(asked.netlink);

@@ -125,4 +125,6 @@ pings_both a b
 stop_a
 must ip -n "$prefix-a" link delete "$device"
 expect_host_state a "$before" "at the end"
+must ns a "$build/culvert" down "$device"
+[ ! -e "/run/culvert/$device.state" ] || fail "a device that has gone is still noted: $(cat "/run/culvert/$device.state")"
 pass
