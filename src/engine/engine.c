@@ -240,7 +240,8 @@ static int rebind(void *context, uint16_t *port, uint32_t fwmark)
 	}
 	*port = engine->udp.port;
 	log_line(LOG_INFO, "listening on UDP port %u%s", *port,
-		engine->udp.v4 < 0   ? ", IPv6 only"
+		engine->udp.both     ? ""
+		: engine->udp.v4 < 0 ? ", IPv6 only"
 		: engine->udp.v6 < 0 ? ", IPv4 only"
 				     : "");
 	tunnel_set_port(engine->tunnel, *port);

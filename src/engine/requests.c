@@ -17,6 +17,7 @@
 
 enum {
 	OPEN_SOCKETS = 1,
+	BOTH = 2,
 	FDS_MAX = 4,            /* two are expected; the kernel closes what there is no room for */
 	ANSWER_TIMEOUT = 10000, /* milliseconds */
 };
@@ -33,7 +34,8 @@ struct answer {
 	uint32_t serial;
 	int32_t error; /* 0 or -errno */
 	uint16_t port;
-	uint8_t v4, v6; /* 0 or 1: a descriptor of the family comes along, in this order */
+	uint8_t v4, v6; /* 0 or 1: a descriptor of the family comes along, in this order; BOTH: it
+			   is for the other, too, of which there is none */
 };
 
 static_assert(sizeof(struct request) == 16 && sizeof(struct answer) == 12, "no padding to leak");
@@ -163,7 +165,7 @@ int requests_serve(int fd, const struct udp_sockets *given)
 			      : udp_open(&sockets, request.port, request.fwmark);
 	answer.port = sockets.port;
 	answer.v4 = sockets.v4 >= 0;
-	answer.v6 = sockets.v6 >= 0;
+	answer.v6 = sockets.v6 < 0 ? 0 : sockets.both ? BOTH : 1;
 	error = send_answer(fd, &answer, &sockets);
 	if (!theirs)
 		udp_close(&sockets);
@@ -220,6 +222,11 @@ static int wait_answer(
 	}
 }
 
+static bool is_sound(const struct answer *answer)
+{
+	return answer->v4 <= 1 && answer->v6 <= (answer->v4 ? 1 : BOTH);
+}
+
 int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_sockets *sockets)
 {
 	static uint32_t last_serial;
@@ -236,8 +243,8 @@ int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_soc
 	error = wait_answer(fd, request.serial, &answer, &received);
 	if (error)
 		return error;
-	if (answer.error || !received.count || answer.v4 > 1 || answer.v6 > 1 ||
-		received.count != (size_t)answer.v4 + answer.v6) {
+	if (answer.error || !received.count || !is_sound(&answer) ||
+		received.count != (size_t)answer.v4 + (answer.v6 != 0)) {
 		close_all(&received);
 		return answer.error < 0 ? answer.error : -EPROTO;
 	}
@@ -246,6 +253,7 @@ int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_soc
 		sockets->v4 = received.fds[used++];
 	if (answer.v6)
 		sockets->v6 = received.fds[used++];
+	sockets->both = answer.v6 == BOTH;
 	sockets->port = answer.port;
 	sockets->fwmark = fwmark;
 	return 0;

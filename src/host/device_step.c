@@ -290,16 +290,18 @@ void device_step_down(struct monitor *monitor)
 {
 	const bool stays = monitor->lasting.stays;
 
-	if (monitor->tun >= 0 && stays && monitor->made_device && !monitor->came_up)
+	if (monitor->tun < 0)
+		return;
+	if (stays && monitor->made_device && !monitor->came_up)
 		lasting_keep(monitor, false);
 	else if (stays && monitor->config->persistent)
 		log_line(LOG_INFO,
 			"%s stays, with what is on it, as Persistent says: ip link delete dev %s "
 			"removes it",
 			monitor->config->device, monitor->config->device);
-	if (monitor->tun >= 0 && stays)
+	if (stays)
 		give_back(monitor);
-	else if (monitor->tun >= 0)
+	else
 		close(monitor->tun);
 	monitor->tun = -1;
 }

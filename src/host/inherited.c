@@ -65,22 +65,20 @@ static int take_socket(const struct taking *taking)
 {
 	struct udp_sockets *udp = &taking->inherited->udp;
 	const bool is_v6 = option_of(taking->fd, SOL_SOCKET, SO_DOMAIN) == AF_INET6;
+	const bool both = is_v6 && !option_of(taking->fd, IPPROTO_IPV6, IPV6_V6ONLY);
 	const uint16_t port = port_of(taking->fd);
 	int *place = is_v6 ? &udp->v6 : &udp->v4;
 
 	if (!port)
 		return refuse(taking, "is a UDP socket without a port");
-	if (is_v6 && !option_of(taking->fd, IPPROTO_IPV6, IPV6_V6ONLY))
-		return refuse(taking, "takes IPv4 as well as IPv6: one socket for each, as with "
-				      "ListenDatagram=0.0.0.0:PORT, ListenDatagram=[::]:PORT and "
-				      "BindIPv6Only=ipv6-only");
-	if (*place >= 0)
+	if (*place >= 0 || (udp->v4 >= 0 && both) || udp->both)
 		return refuse(taking, "is a second UDP socket of its family");
 	if (udp->port && udp->port != port)
 		return refuse(taking, "has another port than the other one");
-	if (udp_adopt(taking->fd, is_v6 ? AF_INET6 : AF_INET))
+	if (udp_adopt(taking->fd, is_v6 ? AF_INET6 : AF_INET, both))
 		return refuse(taking, "is a UDP socket that cannot be used");
 	*place = taking->fd;
+	udp->both = both;
 	udp->port = port;
 	return 0;
 }

@@ -51,6 +51,21 @@ stop_root
 sed -i '/^ListenPort/d' "$(conf a)"
 expect_host_state a "$before" "after sockets"
 
+step "one socket for both families, which socket units have"
+for family in 4 6; do
+	sed -i "s/^Endpoint = .*/Endpoint = $(endpoint_of b $family)/" "$(conf a)"
+	start_with dual:40003 -- "${run_root[@]}"
+	wait_tunnel a
+	pings_both a b
+	expect_equal "where b sends" "$(endpoint_of a $family 40003)" "$(shown b endpoints a)"
+	wg_set b peer "$(public a)" endpoint "$(endpoint_of a $family 40003)"
+	must ns b ping -n -c 1 -W 3 -Q 2 "${inside4[a]}"
+	tcp_both_ways b a "${inside4[a]}"
+	stop_root
+	expect_host_state a "$before" "after a socket for both"
+done
+sed -i "s/^Endpoint = .*/Endpoint = $(endpoint_of b 4)/" "$(conf a)"
+
 step "all of it, to a user who has nothing else"
 make_device tun user nobody
 equip
@@ -77,7 +92,7 @@ refused 'descriptor 3 \(tap\), which was handed over, is no TUN device' tap:"$de
 refused 'descriptor 4 \(tun\).* is a second device' tun:"$device" tun:"${device}x"
 refused 'descriptor 4 \(udp4\).* is a second UDP socket' udp4:40001 udp4:40002
 refused 'has another port than the other one' udp4:40001 udp6:40002
-refused 'takes IPv4 as well as IPv6.*BindIPv6Only=ipv6-only' dual:40001
+refused 'descriptor 4 \(udp6\).* is a second UDP socket' dual:40001 udp6:40002
 refused "the device that was handed over is other: Device = other" tun:other
 sed -i '/^\[Interface\]/a ListenPort = 40002' "$(conf a)"
 refused 'ListenPort = 40002, and the socket that was handed over has port 40001' udp4:40001
