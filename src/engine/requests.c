@@ -146,12 +146,12 @@ static int use_given(struct udp_sockets *sockets, const struct udp_sockets *give
 
 int requests_serve(int fd, const struct udp_sockets *given)
 {
-	bool theirs;
 	struct udp_sockets sockets = UDP_SOCKETS_CLOSED;
 	struct descriptors unwanted;
-	struct request request;
+	struct request request = { 0 };
 	struct answer answer = { 0 };
 	int error = receive(fd, &request, sizeof(request), &unwanted);
+	bool theirs;
 
 	if (error)
 		return error;
@@ -234,7 +234,7 @@ int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_soc
 		.kind = OPEN_SOCKETS, .serial = ++last_serial, .fwmark = fwmark, .port = port
 	};
 	struct descriptors received;
-	struct answer answer;
+	struct answer answer = { 0 };
 	size_t used = 0;
 	int error;
 

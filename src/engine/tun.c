@@ -192,19 +192,17 @@ void tun_batch_free(struct tun_batch *batch)
 /* Reads one packet to where packet->data points. Its length, or -errno. */
 static ssize_t read_packet(int fd, const struct tun_offload *offload, struct tunnel_packet *packet)
 {
+	const size_t pi_len = offload->pi ? sizeof(struct tun_pi) : 0;
+	const size_t header_len = offload->header ? sizeof(packet->header) : 0;
+	const ssize_t before = (ssize_t)(pi_len + header_len);
 	struct tun_pi pi;
-	struct iovec parts[] = { { &pi, sizeof(pi) }, { &packet->header, sizeof(packet->header) },
+	const struct iovec parts[] = { { &pi, pi_len }, { &packet->header, header_len },
 		{ packet->data, PACKET_MAX } };
-	struct iovec *const first = parts + !offload->pi;
-	ssize_t before = (offload->pi ? (ssize_t)sizeof(pi) : 0) +
-			 (offload->header ? (ssize_t)sizeof(packet->header) : 0);
 	ssize_t len;
 
 	packet->header = (struct virtio_net_hdr){ 0 };
-	if (!offload->header)
-		parts[1].iov_len = 0;
 	do
-		len = before ? readv(fd, first, 2 + offload->pi)
+		len = before ? readv(fd, parts + !pi_len, 2 + (pi_len != 0))
 			     : read(fd, packet->data, PACKET_MAX);
 	while (len < 0 && errno == EINTR);
 	if (len < 0)

@@ -69,6 +69,10 @@ expect_match "the MTU" '^1500 of device wan' "$(status_of a .mtu_why)"
 expect_equal "the MTU of the device" 1420 "$(ip -n "$netns" -j link show dev "$device" | jq '.[0].mtu')"
 expect_match "status" "$netns" "$("$build/culvert" status "$device")"
 must ip -n "$prefix-a" link delete "$device"
+capabilities=$(awk '$1 == "CapEff:" { print $2 }' "/proc/$(status_of a .pid)/status")
+expect_equal "CAP_SYS_ADMIN in effect in the monitor" 0 $((0x$capabilities >> 21 & 1))
+here() { readlink "/proc/$1/ns/net"; }
+expect_equal "the engine's namespace" "$(here "$(status_of a .pid)")" "$(here "$(engine_pid a)")"
 
 step "DNS is that of programs in the namespace"
 expect_match "its resolv.conf" 'nameserver 10.9.0.2.search example.net' "$(ip netns exec "$netns" cat /etc/resolv.conf | paste -sd ' ')"
