@@ -85,11 +85,20 @@ complete -c culvert -n __culvert_begins -a help -d 'Say more about a command'
 complete -c culvert -n '__culvert_in run check status reload strip pause down block genkey pubkey genpsk bench' \
     -s h -l help -d 'Say more about this command'
 complete -c culvert -n '__culvert_in run' -s v -l verbose -d 'Log what helps to find a fault'
-complete -c culvert -n '__culvert_in run' -l no-hooks -d 'Refuse a file with hooks'
+complete -c culvert -n '__culvert_in run' -l no-hooks -d 'Refuse hooks'
 complete -c culvert -n '__culvert_in status' -l json -d 'For programs'
 complete -c culvert -n '__culvert_in status' -s w -l watch -d 'Again and again until Ctrl-C'
 complete -c culvert -n '__culvert_in reload' -l hand-over -d 'Also to a monitor without root give the file'
 complete -c culvert -n '__culvert_in bench' -l json -d 'For programs'
+
+# The keys of a tunnel's file, which run and check take as options in its place; the program has the list.
+for key in (culvert run --help 2>/dev/null | sed -n '/in place of a file, which/,$ s/^ *--\([a-z-]*\) .*/\1/p')
+    if string match -q '*-file' -- $key
+        complete -c culvert -n '__culvert_in run check' -l $key -r -F
+    else
+        complete -c culvert -n '__culvert_in run check' -l $key -x
+    end
+end
 
 complete -c culvert -n '__culvert_first run strip block' -a '(__culvert_configured)' -d Tunnel
 complete -c culvert -n '__culvert_in check' -a '(__culvert_configured)' -d Tunnel

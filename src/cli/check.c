@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: ISC */
-/* culvert check NAME|FILE */
+/* culvert check NAME|FILE..., culvert check --KEY VALUE... */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/given.h"
 #include "host/child.h"
 #include "host/config.h"
+#include "host/free_name.h"
 
 static const char usage[] =
 	"usage: culvert check NAME|FILE...\n"
+	"       culvert check --KEY VALUE...\n"
 	"\n"
 	"Reads a tunnel's file and says everything that is wrong with it, one problem a line,\n"
 	"as FILE:LINE: message. Changes nothing. NAME stands for " CONFIG_DIRECTORY "/NAME.conf;\n"
-	"an argument with a slash in it is the path of a file.\n"
+	"an argument with a slash in it is the path of a file. Options as 'culvert run' takes\n"
+	"them in place of a file are checked likewise.\n"
 	"\n"
 	"Exit status: 0 no errors (warnings are possible), 1 errors, 2 wrong arguments.\n";
 
@@ -32,19 +36,20 @@ static void warn_of_user(const struct config *config)
 /* WireGuard takes it, and somebody may give it some later, with `wg`. */
 static void warn_of_no_allowed_ips(const struct config *config)
 {
-	for (size_t i = 0; i < config->peer_count && !config->shared_key.given; i++)
-		if (!config->peers[i].allowed_ips.count)
-			fprintf(stderr,
-				"%s:%u: warning: this [Peer] has no AllowedIPs: nothing goes to "
-				"it, "
-				"and nothing that comes from it is let in\n",
+	for (size_t i = 0; i < config->peer_count && !config->shared_key.given; i++) {
+		if (config->peers[i].allowed_ips.count)
+			continue;
+		if (config->from_options)
+			fprintf(stderr, "%s: warning: there are no --allowed-ips", config->path);
+		else
+			fprintf(stderr, "%s:%u: warning: this [Peer] has no AllowedIPs",
 				config->path, config->peers[i].line);
+		fputs(": nothing goes to it, and nothing that comes from it is let in\n", stderr);
+	}
 }
 
-static int check_file(const char *name_or_path)
+static int check(struct config *config)
 {
-	struct config *config = cli_load(name_or_path);
-
 	if (!config)
 		return CLI_FAILED;
 	warn_of_user(config);
@@ -54,17 +59,46 @@ static int check_file(const char *name_or_path)
 	return CLI_OK;
 }
 
+static int check_given(const struct given *given)
+{
+	const char *name = given_name(given);
+
+	return check(given_load(given, name ? name : FREE_NAME_FIRST));
+}
+
+static int check_all(int argc, char **argv, struct given *given)
+{
+	int option, status = CLI_OK;
+
+	while ((option = cli_next_option(argc, argv, ":h", given_options(given), usage, &status)) !=
+		-1) {
+		if (option == -2 && status == CLI_OK)
+			given_print_help();
+		if (option == -2)
+			return status;
+		given_take(given, option, argc, argv);
+	}
+	if (given_last(given) && optind < argc)
+		return given_mixed(given, argv);
+	if (given_last(given))
+		return check_given(given);
+	if (optind == argc)
+		return cli_usage_error(argv[0], "name a tunnel, or a file");
+	for (; optind < argc; optind++)
+		status |= check(cli_load(argv[optind]));
+	return status;
+}
+
 int cli_check(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	int status;
+	struct given *given = given_new(argc, options);
+	int status = CLI_FAILED;
 
-	if (cli_next_option(argc, argv, "h", options, usage, &status) == -2)
-		return status;
-	if (optind == argc)
-		return cli_usage_error(argv[0], "name a tunnel, or a file");
-	status = CLI_OK;
-	for (; optind < argc; optind++)
-		status |= check_file(argv[optind]);
+	if (given)
+		status = check_all(argc, argv, given);
+	else
+		perror("culvert");
+	given_free(given);
 	return status;
 }

@@ -13,6 +13,8 @@
 #include "host/place.h"
 #include "host/suggest.h"
 
+enum { CANDIDATES_MAX = 96 };
+
 int cli_usage_error(const char *command, const char *format, ...)
 {
 	va_list args;
@@ -28,13 +30,16 @@ int cli_usage_error(const char *command, const char *format, ...)
 /* getopt tells what it did not like in optopt (0: an unknown long option). */
 static int wrong_option(char **argv, const struct option *options)
 {
-	const char *candidates[16] = { 0 };
-	const char *word = argv[optind - 1], *meant;
+	const char *candidates[CANDIDATES_MAX + 1] = { 0 };
+	const int len = (int)strcspn(argv[optind - 1], "="); /* after that it may be a secret */
+	char word[64];
+	const char *meant;
 
 	if (optopt)
 		return cli_usage_error(argv[0], "wrong option -%c", optopt);
-	for (size_t i = 0; i < 15 && options[i].name; i++)
+	for (size_t i = 0; i < CANDIDATES_MAX && options[i].name; i++)
 		candidates[i] = options[i].name;
+	snprintf(word, sizeof(word), "%.*s", len, argv[optind - 1]);
 	meant = suggest_nearest(word + strspn(word, "-"), candidates);
 	if (meant)
 		return cli_usage_error(argv[0], "wrong option %s; did you mean --%s?", word, meant);
@@ -51,6 +56,10 @@ int cli_next_option(int argc, char **argv, const char *short_options, const stru
 	if (option == 'h') {
 		fputs(usage, stdout);
 		*status = CLI_OK;
+		return -2;
+	}
+	if (option == ':') {
+		*status = cli_usage_error(argv[0], "%s needs a value", argv[optind - 1]);
 		return -2;
 	}
 	if (option == '?') {
@@ -75,6 +84,15 @@ int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path)
 	return 0;
 }
 
+struct config *cli_loaded(int error, struct config *config, struct config_problems *problems)
+{
+	config_problems_print(problems, stderr);
+	config_problems_free(problems);
+	if (error == -ENOMEM)
+		fprintf(stderr, "culvert: %s\n", strerror(ENOMEM));
+	return error ? NULL : config;
+}
+
 static struct config *load(
 	const char *name_or_path, int (*loader)(const char *name_or_path, struct config **config,
 					  struct config_problems *problems))
@@ -83,11 +101,7 @@ static struct config *load(
 	struct config *config = NULL;
 	const int error = loader(name_or_path, &config, &problems);
 
-	config_problems_print(&problems, stderr);
-	config_problems_free(&problems);
-	if (error == -ENOMEM)
-		fprintf(stderr, "culvert: %s: %s\n", name_or_path, strerror(ENOMEM));
-	return error ? NULL : config;
+	return cli_loaded(error, config, &problems);
 }
 
 struct config *cli_load(const char *name_or_path)

@@ -18,6 +18,7 @@ enum {
 enum { CLI_NAME_SIZE = 256 };
 
 struct config;
+struct config_problems;
 
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
@@ -33,7 +34,8 @@ int cli_genpsk(int argc, char **argv);
 
 /*
  * The next option, as getopt_long; its arguments are the same on each call. --help and a wrong
- * option are dealt with: then -2 is returned and *status is what to exit with.
+ * option are dealt with: then -2 is returned and *status is what to exit with. With options that
+ * take a value, short_options begins with ':'.
  */
 int cli_next_option(int argc, char **argv, const char *short_options, const struct option *options,
 	const char *usage, int *status);
@@ -51,6 +53,8 @@ int cli_tunnel_name(char name[CLI_NAME_SIZE], const char *name_or_path);
 struct config *cli_load(const char *name_or_path);
 /* The same, and the files of keys need not be there: config_load_without_key_files. */
 struct config *cli_load_without_key_files(const char *name_or_path);
+/* What a loader of host/config.h gave out, the problems said and freed. */
+struct config *cli_loaded(int error, struct config *config, struct config_problems *problems);
 
 /* What is somebody else's word, a monitor's that is not root or a file's name, such that a terminal
  * does nothing but show it: control characters are replaced. Returns the text. */

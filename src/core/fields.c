@@ -13,7 +13,8 @@ static void put(struct noise_fields *out, enum field_type type, const void *valu
 	at[0] = (uint8_t)type;
 	at[1] = (uint8_t)len;
 	at[2] = (uint8_t)(len >> 8);
-	memcpy(at + FIELD_HEAD_LEN, value, len);
+	if (len)
+		memcpy(at + FIELD_HEAD_LEN, value, len);
 	out->len += FIELD_HEAD_LEN + len;
 }
 
@@ -28,6 +29,8 @@ void fields_write(struct noise_fields *out, const struct fields *fields)
 		put(out, FIELD_INSTANCE, fields->instance, sizeof(fields->instance));
 	if (fields->refusal)
 		put(out, FIELD_REFUSAL, &fields->refusal, 1);
+	if (fields->is_switch)
+		put(out, FIELD_SWITCH, NULL, 0);
 }
 
 static int read_byte(uint8_t *out, const uint8_t *value, size_t len)
@@ -57,6 +60,9 @@ static int read_field(struct fields *fields, unsigned type, const uint8_t *value
 		return 0;
 	case FIELD_REFUSAL:
 		return read_byte(&fields->refusal, value, len);
+	case FIELD_SWITCH:
+		fields->is_switch = true;
+		return len ? -EPROTO : 0;
 	default:
 		return 0;
 	}

@@ -16,6 +16,7 @@ enum field_type {
 	FIELD_LINK = 2,     /* one byte, enum tunnel_link */
 	FIELD_INSTANCE = 3, /* tells the sender from the other end: doc/PROTOCOL §6 */
 	FIELD_REFUSAL = 4,  /* response: no session is opened; one byte, enum field_refusal */
+	FIELD_SWITCH = 5,   /* empty: the sender passes frames on between peers */
 };
 
 enum field_refusal {
@@ -34,6 +35,7 @@ struct fields {
 	bool has_instance;
 	uint8_t instance[FIELD_INSTANCE_LEN];
 	uint8_t refusal; /* 0: field missing */
+	bool is_switch;
 };
 
 /* Writes what is set. */

@@ -58,6 +58,12 @@ void handshake_forget(struct tunnel *tunnel, struct peer *peer)
 
 /* ---- What is negotiated ---- */
 
+/* What a session comes of; without a cipher, none does. */
+struct agreement {
+	const struct aead *cipher;
+	bool with_switch, told_switch; /* as in the session */
+};
+
 /* Whether this end may use a cipher with a peer. */
 static bool cipher_allowed(const struct peer *peer, const struct aead *cipher)
 {
@@ -98,6 +104,7 @@ static const struct aead *choose_cipher(const struct peer *peer, const struct fi
 static void own_fields(const struct tunnel *tunnel, struct fields *fields)
 {
 	fields->link = (uint8_t)tunnel->link;
+	fields->is_switch = tunnel_is_switch(tunnel);
 	if (tunnel->local.shared) {
 		fields->has_instance = true;
 		memcpy(fields->instance, tunnel->instance, sizeof(fields->instance));
@@ -145,6 +152,7 @@ static ssize_t create_initiation(
 
 		offer_ciphers(peer, &fields);
 		own_fields(tunnel, &fields);
+		peer->initiation_told_switch = fields.is_switch;
 		fields_write(&payload, &fields);
 	}
 	make_timestamp(peer, timestamp, wall);
@@ -216,12 +224,14 @@ static void retire_expired(struct tunnel *tunnel, struct peer *peer, uint64_t no
 }
 
 static struct session *open_session(struct tunnel *tunnel, struct peer *peer,
-	const struct aead *cipher, const struct noise_keys *keys, uint64_t now)
+	const struct agreement *agreed, const struct noise_keys *keys, uint64_t now)
 {
-	struct session *session = session_new(peer, cipher, keys, now);
+	struct session *session = session_new(peer, agreed->cipher, keys, now);
 
 	if (!session)
 		return NULL;
+	session->with_switch = agreed->with_switch;
+	session->told_switch = agreed->told_switch;
 	retire_expired(tunnel, peer, now);
 	table_insert(&tunnel->sessions, &session->by_index, session->local_index);
 	timers_session_derived(&peer->timers, now);
@@ -321,11 +331,11 @@ static struct peer *authenticate(struct tunnel *tunnel, const struct tunnel_data
 }
 
 /*
- * Reads what the initiator wants and fills in the answer; *cipher is NULL where that is a refusal.
- * False: no answer.
+ * Reads what the initiator wants and fills in the answer, which is a refusal where nothing was
+ * agreed. False: no answer.
  */
 static bool negotiate(struct tunnel *tunnel, struct peer *peer, const struct noise_fields *payload,
-	const struct endpoint *from, struct fields *answer, const struct aead **cipher)
+	const struct endpoint *from, struct fields *answer, struct agreement *agreed)
 {
 	struct fields asked;
 
@@ -334,26 +344,27 @@ static bool negotiate(struct tunnel *tunnel, struct peer *peer, const struct noi
 		report(tunnel, TUNNEL_BAD_FIELDS, peer, from);
 		return false;
 	}
-	*cipher = NULL;
+	*agreed = (struct agreement){ .with_switch = asked.is_switch };
 	if (asked.link != tunnel->link) {
 		report(tunnel, TUNNEL_OTHER_LINK, peer, from);
 		*answer = (struct fields){ .refusal = FIELD_REFUSAL_LINK };
 		return true;
 	}
-	*cipher = choose_cipher(peer, &asked);
-	if (!*cipher) {
+	agreed->cipher = choose_cipher(peer, &asked);
+	if (!agreed->cipher) {
 		report(tunnel, TUNNEL_NO_COMMON_CIPHER, peer, from);
 		*answer = (struct fields){ .refusal = FIELD_REFUSAL_CIPHER };
 		return true;
 	}
-	*answer = (struct fields){ .cipher_count = 1, .ciphers = { (*cipher)->id } };
+	*answer = (struct fields){ .cipher_count = 1, .ciphers = { agreed->cipher->id } };
 	own_fields(tunnel, answer);
+	agreed->told_switch = answer->is_switch;
 	return true;
 }
 
-/* Sends the response; cipher is NULL for one that opens no session. */
+/* Sends the response, which opens a session if that was agreed. */
 static void respond(struct tunnel *tunnel, struct peer *peer, struct noise_responder *responder,
-	const struct aead *cipher, const struct noise_fields *payload, struct now now)
+	const struct agreement *agreed, const struct noise_fields *payload, struct now now)
 {
 	uint8_t message[WIRE_RESPONSE_MAX];
 	uint8_t ephemeral[KEY_LEN];
@@ -366,8 +377,8 @@ static void respond(struct tunnel *tunnel, struct peer *peer, struct noise_respo
 	key_wipe(ephemeral, sizeof(ephemeral));
 	if (len < 0)
 		return;
-	if (cipher) {
-		struct session *session = open_session(tunnel, peer, cipher, &keys, now.boot);
+	if (agreed->cipher) {
+		struct session *session = open_session(tunnel, peer, agreed, &keys, now.boot);
 
 		if (session)
 			begin_as_responder(tunnel, peer, session);
@@ -382,7 +393,7 @@ static void consume_initiation(
 {
 	struct noise_responder responder;
 	struct noise_fields payload, answer = { .len = 0 };
-	const struct aead *cipher = aead_chacha20_poly1305;
+	struct agreement agreed = { .cipher = aead_chacha20_poly1305 };
 	struct peer *peer = authenticate(tunnel, datagram, &responder, &payload, now.boot);
 
 	if (!peer)
@@ -394,14 +405,14 @@ static void consume_initiation(
 	if (responder.dialect == WIRE_CULVERT) {
 		struct fields fields;
 
-		if (!negotiate(tunnel, peer, &payload, datagram->from, &fields, &cipher))
+		if (!negotiate(tunnel, peer, &payload, datagram->from, &fields, &agreed))
 			goto out;
 		fields_write(&answer, &fields);
 	}
 	peer->counters.rx_bytes += datagram->len;
 	tunnel_roam(tunnel, peer, datagram->from);
 	timers_authentic_received(&peer->timers, now.boot);
-	respond(tunnel, peer, &responder, cipher, &answer, now);
+	respond(tunnel, peer, &responder, &agreed, &answer, now);
 	tunnel_schedule(tunnel, peer);
 out:
 	key_wipe(&responder, sizeof(responder));
@@ -409,33 +420,34 @@ out:
 
 /* ---- Responses received ---- */
 
-/* The cipher of the session that a response opens, or NULL with the reason told. */
-static const struct aead *chosen_cipher(struct tunnel *tunnel, struct peer *peer,
+/* What a response agrees to: nothing, with the reason told, if it opens no session. */
+static struct agreement read_answer(struct tunnel *tunnel, struct peer *peer,
 	const struct noise_fields *payload, const struct endpoint *from)
 {
+	static const struct agreement none;
 	struct fields answer;
 
 	if (peer_dialect(peer) == WIRE_WIREGUARD)
-		return aead_chacha20_poly1305;
+		return (struct agreement){ .cipher = aead_chacha20_poly1305 };
 	if (fields_read(&answer, payload)) {
 		report(tunnel, TUNNEL_BAD_FIELDS, peer, from);
-		return NULL;
+		return none;
 	}
 	if (answer.refusal) {
 		report(tunnel,
 			answer.refusal == FIELD_REFUSAL_LINK ? TUNNEL_LINK_REFUSED
 							     : TUNNEL_CIPHER_REFUSED,
 			peer, from);
-		return NULL;
+		return none;
 	}
 	const struct aead *cipher = aead_by_id(answer.ciphers[0]);
 
 	if (answer.cipher_count != 1 || !cipher_allowed(peer, cipher) ||
 		answer.link != tunnel->link) {
 		report(tunnel, TUNNEL_BAD_FIELDS, peer, from);
-		return NULL;
+		return none;
 	}
-	return cipher;
+	return (struct agreement){ cipher, answer.is_switch, peer->initiation_told_switch };
 }
 
 static void consume_response(
@@ -461,9 +473,9 @@ static void consume_response(
 	tunnel_roam(tunnel, peer, datagram->from);
 	timers_authentic_received(&peer->timers, now.boot);
 
-	const struct aead *cipher = chosen_cipher(tunnel, peer, &payload, datagram->from);
+	const struct agreement agreed = read_answer(tunnel, peer, &payload, datagram->from);
 	struct session *session =
-		cipher ? open_session(tunnel, peer, cipher, &keys, now.boot) : NULL;
+		agreed.cipher ? open_session(tunnel, peer, &agreed, &keys, now.boot) : NULL;
 
 	key_wipe(&keys, sizeof(keys));
 	if (session) {

@@ -4,6 +4,10 @@
  * With IFF_VNET_HDR each packet to and from the device is preceded by a struct virtio_net_hdr, in
  * the machine's byte order. One read may bring up to 64 KiB of one flow, to be split into packets
  * of the connection's size (TSO, USO); one write may hand over as much (GRO). Both work in place.
+ *
+ * Of a TAP device the packets are Ethernet frames. Then the length of each one's link header is
+ * told with it (core/frame.h: frame_link_len), and all offsets and lengths, those in the virtio
+ * header too, count from the frame's beginning. It is 0 for the IP packets of a TUN device.
  */
 #ifndef CORE_OFFLOAD_H
 #define CORE_OFFLOAD_H
@@ -19,21 +23,22 @@
 #endif
 
 enum {
-	OFFLOAD_PACKET_MAX = 65535,
-	OFFLOAD_HEADERS_MAX = 256, /* IP with options or extension headers, and TCP or UDP */
-	OFFLOAD_MERGE_MAX = 128,   /* packets a batch */
+	OFFLOAD_PACKET_MAX = 65535, /* without a link header; of what is merged, with it */
+	OFFLOAD_HEADERS_MAX = 256,  /* link, IP with options or extension headers, TCP or UDP */
+	OFFLOAD_MERGE_MAX = 128,    /* packets a batch */
 };
 
 /* A super-packet on its way into segments. */
 struct offload_split {
 	size_t count;       /* of segments; 1 for a packet that is none */
-	size_t segment_len; /* IP packet length of all but the last, which may be shorter */
+	size_t segment_len; /* of all but the last, which may be shorter */
 
 	/* private */
 	uint8_t *packet;
 	size_t len;
 	size_t done;
 	size_t gso_size;
+	size_t link_len;
 	size_t transport;
 	size_t headers_len; /* 0: the packet is given out as it is */
 	uint8_t protocol;
@@ -50,19 +55,22 @@ struct offload_split {
  * does not bear out, but the sum that the checksum field of a packet with NEEDS_CSUM holds by then
  * (that of the pseudo-header): it is finished here for a packet that needs no splitting.
  *
+ * link_len: not more than len. A frame that carries neither IPv4 nor IPv6 by its link header, or
+ * another version than that says, is no super-packet.
+ *
  * 0, and split refers to the packet until all segments are taken. -EINVAL: header and packet do not
  * agree; -EPROTONOSUPPORT: a kind of super-packet that nobody asked for; -EMSGSIZE: it is longer
  * than OFFLOAD_PACKET_MAX, or its headers than OFFLOAD_HEADERS_MAX. The packet is to be dropped
  * then.
  */
 int offload_split_begin(struct offload_split *split, const struct virtio_net_hdr *header,
-	uint8_t *packet, size_t len);
+	uint8_t *packet, size_t len, size_t link_len);
 
 /* A packet that is to go as it is, an empty one too. */
 void offload_split_whole(struct offload_split *split, uint8_t *packet, size_t len);
 
 /*
- * The next segment, a whole IP packet inside the super-packet, and its length; 0: that was all.
+ * The next segment, a whole packet inside the super-packet, and its length; 0: that was all.
  * Its headers lie over the end of the segment before, which must have been done with by now, and
  * the bytes behind it are the next one's payload: they may be changed only if they are put back.
  */
@@ -72,8 +80,9 @@ struct offload_output {
 	struct virtio_net_hdr header;
 	uint8_t first, last; /* of the packets that are chained in it */
 	uint8_t segments;
-	uint8_t transport;
-	uint8_t headers_len;
+	uint8_t link_len;
+	uint8_t transport;   /* in the IP packet */
+	uint8_t headers_len; /* likewise */
 	uint8_t protocol;
 	bool verified; /* the first packet's checksums */
 	bool push;     /* a later packet has PSH */
@@ -105,8 +114,9 @@ struct offload_merge {
 void offload_merge_begin(struct offload_merge *merge, bool tcp, bool udp);
 
 /* Adds a packet, which stays where it is, unchanged by others, until the outputs have been taken
- * and written. False: the batch is full, and the packet is not in it. */
-bool offload_merge_add(struct offload_merge *merge, uint8_t *packet, size_t len);
+ * and written. link_len: not more than len. False: the batch is full, and the packet is not in it.
+ */
+bool offload_merge_add(struct offload_merge *merge, uint8_t *packet, size_t len, size_t link_len);
 
 /*
  * The next output: an array of *count entries for one writev, valid until the next call. NULL: that

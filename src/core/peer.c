@@ -19,6 +19,7 @@ struct peer *peer_new(const uint8_t public_key[KEY_LEN])
 	}
 	memcpy(peer->public_key, public_key, KEY_LEN);
 	peer->wakeup = TIMERS_NEVER;
+	peer->port.is_switch = true; /* until a handshake says that it is none: no loop before */
 	randombytes_buf(&peer->timers.seed, sizeof(peer->timers.seed));
 	timers_stop(&peer->timers);
 	return peer;

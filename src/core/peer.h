@@ -9,6 +9,7 @@
 #include "core/endpoint.h"
 #include "core/noise.h"
 #include "core/session.h"
+#include "core/switch.h"
 #include "core/table.h"
 #include "core/timers.h"
 
@@ -26,7 +27,7 @@ struct peer_staged; /* a packet that waits for a session */
 struct peer_counters {
 	uint64_t rx_bytes; /* datagrams' payload, headers included, as WireGuard counts */
 	uint64_t tx_bytes;
-	uint64_t rx_packets; /* delivered to the host */
+	uint64_t rx_packets; /* delivered to the host, or to other peers */
 	uint64_t tx_packets; /* sealed for the peer */
 	uint64_t replays;    /* refused by the replay window */
 	uint64_t undecryptable;
@@ -47,6 +48,7 @@ struct peer {
 	enum peer_cipher cipher;
 	const struct aead *fixed_cipher;
 	struct allowedips_owner allowed;
+	struct switch_port port; /* in an Ethernet tunnel with more than one peer */
 	struct endpoint endpoint;
 
 	struct noise_remote *noise;
@@ -54,6 +56,7 @@ struct peer {
 	struct timers timers;
 	uint32_t initiation_index;
 	bool initiation_linked;
+	bool initiation_told_switch;  /* it said that we pass frames on between peers */
 	uint64_t last_timestamp;      /* wall time put into our last initiation: only ever grows */
 	uint64_t last_handshake;      /* wall time of the last completed handshake, 0: never */
 	uint64_t last_handshake_boot; /* the same in boot time, which ages are reckoned by */

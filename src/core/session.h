@@ -37,7 +37,9 @@ struct session {
 	uint64_t send_counter;
 	uint64_t received; /* messages that were accepted: of replay.next that were sent */
 	bool initiator;
-	bool dead; /* retired: keys are wiped */
+	bool with_switch; /* the peer passes frames on between peers of its own */
+	bool told_switch; /* we said that we do */
+	bool dead;        /* retired: keys are wiped */
 	struct replay replay;
 	struct aead_key send;
 	struct aead_key receive;

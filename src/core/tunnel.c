@@ -77,38 +77,6 @@ void tunnel_drop_sessions(struct tunnel *tunnel, struct peer *peer)
 	peer->previous = peer->current = peer->next = NULL;
 }
 
-static uint64_t hash_place(const struct tunnel *tunnel, const uint8_t *bytes, size_t len)
-{
-	uint64_t hash;
-
-	crypto_shorthash((uint8_t *)&hash, bytes, len, tunnel->hash_key);
-	return hash;
-}
-
-bool tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint)
-{
-	const bool moves = !endpoint_equal(&peer->endpoint, endpoint);
-	uint8_t bytes[18];
-
-	if (moves && endpoint_is_set(&peer->endpoint))
-		table_remove(&tunnel->endpoints, &peer->by_endpoint);
-	peer->endpoint = *endpoint;
-	if (moves && endpoint_is_set(endpoint))
-		table_insert(&tunnel->endpoints, &peer->by_endpoint,
-			hash_place(tunnel, bytes, endpoint_to_bytes(endpoint, bytes)));
-	return moves;
-}
-
-void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint *from)
-{
-	const bool was_somewhere = endpoint_is_set(&peer->endpoint);
-
-	if (tunnel_place_peer(tunnel, peer, from) && was_somewhere)
-		tunnel_report(tunnel,
-			(struct tunnel_event){
-				.kind = TUNNEL_ENDPOINT_CHANGED, .peer = peer, .from = from });
-}
-
 void tunnel_session_confirmed(struct tunnel *tunnel, struct peer *peer, struct now now, bool rekey)
 {
 	/* Who was missed and told to be away is back, whatever session there was. */
@@ -121,6 +89,7 @@ void tunnel_session_confirmed(struct tunnel *tunnel, struct peer *peer, struct n
 	if (!rekey)
 		peer->up_since = now.wall;
 	peer->last_cipher = peer->current->cipher;
+	peer->port.is_switch = peer->current->with_switch;
 	peer->reported = 0;
 	peer->trouble = 0;
 	tunnel_report(
@@ -128,6 +97,7 @@ void tunnel_session_confirmed(struct tunnel *tunnel, struct peer *peer, struct n
 				.peer = peer,
 				.from = &peer->endpoint,
 				.cipher = peer->current->cipher });
+	ethernet_tell_switch(tunnel, peer);
 }
 
 /* ---- From the host to the network ---- */
@@ -151,39 +121,9 @@ static struct peer *find_owner(const struct tunnel *tunnel, int family, const ui
 					  : allowedips_lookup6(tunnel->allowed, address));
 }
 
-/* Whether it is UDP to where some peer is reached. */
-static bool is_for_a_peer(const struct tunnel *tunnel, const struct tunnel_packet *packet)
-{
-	uint8_t bytes[18];
-	const size_t len = inner_udp_destination(packet->data, packet->len, bytes);
-	const struct table_link *link =
-		len ? table_find(&tunnel->endpoints, hash_place(tunnel, bytes, len)) : NULL;
-
-	for (; link; link = table_find_next(link)) {
-		const struct peer *peer = TABLE_ENTRY(link, struct peer, by_endpoint);
-
-		if (inner_is_udp_to(packet->data, packet->len, &peer->endpoint))
-			return true;
-	}
-	return false;
-}
-
-/* Our own message, which the host's routes sent back to us: sealed again and again it would go
- * round for ever. To another peer than the owner, it may go round between the two of them. */
-static bool comes_back(
-	const struct tunnel *tunnel, const struct tunnel_packet *packet, const struct peer *owner)
-{
-	if (inner_is_udp_to(packet->data, packet->len, &owner->endpoint))
-		return true;
-	if (!tunnel->port || !inner_is_udp_from(packet->data, packet->len, tunnel->port))
-		return false;
-	return is_for_a_peer(tunnel, packet);
-}
-
 static struct peer *route(struct tunnel *tunnel, const struct tunnel_packet *packet)
 {
-	const int family =
-		tunnel->link == TUNNEL_LINK_IP ? inner_family(packet->data, packet->len) : 0;
+	const int family = inner_family(packet->data, packet->len);
 
 	if (!family) {
 		tunnel->counters.malformed++;
@@ -193,20 +133,19 @@ static struct peer *route(struct tunnel *tunnel, const struct tunnel_packet *pac
 
 	if (!peer)
 		tunnel->counters.no_route++;
-	if (peer && comes_back(tunnel, packet, peer)) {
-		tunnel->counters.no_route++;
-		tunnel_report(tunnel, (struct tunnel_event){ .kind = TUNNEL_ROUTING_LOOP,
-					      .peer = peer,
-					      .from = &peer->endpoint });
+	else if (tunnel_comes_back(tunnel, packet->data, packet->len, peer))
 		return NULL;
-	}
 	return peer;
 }
 
 /* To a multiple of 16, but not beyond the MTU: a longer packet would not pass where this one does.
  */
-static size_t padded_length(size_t len, unsigned mtu)
+static size_t padded_length(const struct tunnel *tunnel, size_t len)
 {
+	const unsigned mtu = tunnel->mtu;
+
+	if (tunnel->link == TUNNEL_LINK_ETHERNET)
+		return ethernet_padded(len, mtu);
 	const size_t last = mtu && len > mtu ? len % mtu : len;
 	size_t padded = (last + WIRE_PADDING - 1) & ~(size_t)(WIRE_PADDING - 1);
 
@@ -226,40 +165,52 @@ static struct session *sending_session(const struct peer *peer, size_t messages,
 	return session;
 }
 
+/* What goes outside as the packet has it inside. */
+static uint8_t congestion_mark(const struct tunnel *tunnel, const struct offload_split *split)
+{
+	if (!split->len)
+		return 0;
+	return tunnel->link == TUNNEL_LINK_ETHERNET ? ethernet_ecn(split)
+						    : inner_ecn(split->packet);
+}
+
 /* Reserves counters for all that the job's packet will be split into. */
-static void plan_seal(struct seal_job *job, struct peer *peer, struct session *session)
+static void plan_seal(const struct tunnel *tunnel, struct seal_job *job, struct peer *peer,
+	struct session *session)
 {
 	job->peer = peer;
 	job->session = session;
 	job->counter = session->send_counter;
-	job->tos = job->split.len ? inner_ecn(job->split.packet) : 0;
+	job->tos = congestion_mark(tunnel, &job->split);
 	session->send_counter += job->split.count;
 }
 
 /* What is to be padded lies before the next segment's payload, which is put back. */
-static void seal_padded(
-	const struct seal_job *job, uint8_t *sealed, uint8_t *plain, size_t len, size_t padded)
+static void seal_padded(const struct tunnel *tunnel, const struct seal_job *job, uint8_t *sealed,
+	uint8_t *plain, size_t len, size_t padded)
 {
 	uint8_t behind[WIRE_PADDING];
 
 	memcpy(behind, plain + len, padded - len);
 	memset(plain + len, 0, padded - len);
+	if (tunnel->link == TUNNEL_LINK_ETHERNET)
+		ethernet_pad(plain, len, padded);
 	job->session->cipher->seal(&job->session->send, job->counter, sealed, plain, padded);
 	memcpy(plain + len, behind, padded - len);
 }
 
 /* Seals the job's next segment into message, which has room. Returns the message's length. */
-static size_t seal_segment(struct seal_job *job, uint8_t *message, unsigned mtu)
+static size_t seal_segment(const struct tunnel *tunnel, struct seal_job *job, uint8_t *message)
 {
 	struct wire_data *head = (struct wire_data *)message;
 	uint8_t *plain;
 	const size_t len = offload_split_next(&job->split, &plain);
-	const size_t padded = padded_length(len, mtu);
+	const size_t padded = padded_length(tunnel, len);
 
 	wire_put_type(head->type, WIRE_DATA, WIRE_WIREGUARD);
 	wire_put32(head->receiver, job->session->remote_index);
 	wire_put64(head->counter, job->counter);
-	seal_padded(job, message + sizeof(*head), plain, len, padded);
+	seal_padded(tunnel, job, message + sizeof(*head), plain, len, padded);
 	job->counter++;
 	return sizeof(*head) + padded + job->session->cipher->tag_len;
 }
@@ -301,7 +252,7 @@ static bool seal(struct tunnel *tunnel)
 			if (room < job->split.segment_len + MESSAGE_ROOM ||
 				tunnel->burst_count == BURSTS_MAX)
 				return false;
-			const size_t len = seal_segment(job, at, tunnel->mtu);
+			const size_t len = seal_segment(tunnel, job, at);
 
 			add_message(tunnel, job, at, len);
 			at += len;
@@ -350,7 +301,7 @@ static void commit_sealed(struct tunnel *tunnel, struct now now)
 	tunnel->burst_count = 0;
 }
 
-static void send_planned(struct tunnel *tunnel, struct now now)
+void tunnel_send_planned(struct tunnel *tunnel, struct now now)
 {
 	bool done = !tunnel->seal_count;
 
@@ -371,37 +322,47 @@ static void stage(struct peer *peer, struct offload_split *split)
 		peer_stage(peer, segment, len);
 }
 
+void tunnel_plan(struct tunnel *tunnel, struct peer *peer, struct now now)
+{
+	struct seal_job *job = &tunnel->seal_jobs[tunnel->seal_count];
+	/* Nothing overtakes what waits already. */
+	struct session *session =
+		peer->staged_first ? NULL : sending_session(peer, job->split.count, now.boot);
+
+	if (!session) {
+		stage(peer, &job->split);
+		handshake_want(tunnel, peer, now);
+		return;
+	}
+	plan_seal(tunnel, job, peer, session);
+	if (++tunnel->seal_count == SUPER_MAX)
+		tunnel_send_planned(tunnel, now);
+}
+
+static void ip_outbound(struct tunnel *tunnel, struct tunnel_packet *packet, struct now now)
+{
+	struct peer *peer = route(tunnel, packet);
+	struct seal_job *job = &tunnel->seal_jobs[tunnel->seal_count];
+
+	if (!peer)
+		return;
+	if (offload_split_begin(&job->split, &packet->header, packet->data, packet->len, 0))
+		tunnel->counters.malformed++;
+	else
+		tunnel_plan(tunnel, peer, now);
+}
+
 void tunnel_outbound(
 	struct tunnel *tunnel, struct tunnel_packet *packets, size_t count, struct now now)
 {
 	if (!tunnel->up)
 		return;
-	for (size_t i = 0; i < count; i++) {
-		struct peer *peer = route(tunnel, &packets[i]);
-		struct seal_job *job = &tunnel->seal_jobs[tunnel->seal_count];
-
-		if (!peer)
-			continue;
-		if (offload_split_begin(
-			    &job->split, &packets[i].header, packets[i].data, packets[i].len)) {
-			tunnel->counters.malformed++;
-			continue;
-		}
-		/* Nothing overtakes what waits already. */
-		struct session *session =
-			peer->staged_first ? NULL
-					   : sending_session(peer, job->split.count, now.boot);
-
-		if (!session) {
-			stage(peer, &job->split);
-			handshake_want(tunnel, peer, now);
-			continue;
-		}
-		plan_seal(job, peer, session);
-		if (++tunnel->seal_count == SUPER_MAX)
-			send_planned(tunnel, now);
-	}
-	send_planned(tunnel, now);
+	for (size_t i = 0; i < count; i++)
+		if (tunnel->link == TUNNEL_LINK_ETHERNET)
+			ethernet_outbound(tunnel, &packets[i], now);
+		else
+			ip_outbound(tunnel, &packets[i], now);
+	tunnel_send_planned(tunnel, now);
 	tunnel_reap(tunnel);
 }
 
@@ -423,9 +384,9 @@ void tunnel_flush_staged(struct tunnel *tunnel, struct peer *peer, struct now no
 		if (!staged)
 			return;
 		offload_split_whole(&job->split, staged->packet, staged->len);
-		plan_seal(job, peer, session);
+		plan_seal(tunnel, job, peer, session);
 		tunnel->seal_count = 1;
-		send_planned(tunnel, now);
+		tunnel_send_planned(tunnel, now);
 		free(staged);
 	}
 }
@@ -482,6 +443,7 @@ static void confirm_next(struct tunnel *tunnel, struct session *session, struct 
 
 	if (session != peer->next)
 		return;
+	tunnel_send_planned(tunnel, now); /* on the sessions that it was planned for */
 	const bool rekey = peer->current && !session_is_expired(peer->current, now.boot);
 
 	tunnel_retire_session(tunnel, peer->previous);
@@ -498,7 +460,7 @@ static void accept_inner(struct tunnel *tunnel, struct open_job *job)
 {
 	struct peer *peer = job->session->peer;
 	uint8_t *packet = job->datagram->data + sizeof(struct wire_data);
-	const int family = tunnel->link == TUNNEL_LINK_IP ? inner_family(packet, job->len) : 0;
+	const int family = inner_family(packet, job->len);
 	const size_t len = family ? inner_length(packet, job->len) : 0;
 
 	if (!len) {
@@ -517,7 +479,8 @@ static void accept_inner(struct tunnel *tunnel, struct open_job *job)
 	if (!inner_decapsulate_ecn(packet, job->datagram->tos))
 		return;
 	peer->counters.rx_packets++;
-	offload_merge_add(&tunnel->merge, packet, len); /* it has room for as many as are opened */
+	/* It has room for as many as are opened. */
+	offload_merge_add(&tunnel->merge, packet, len, 0);
 }
 
 /* False: the packet is not to be believed. *from is where the one before it came from. */
@@ -543,7 +506,9 @@ static bool commit_opened_packet(
 		tunnel_roam(tunnel, peer, job->datagram->from);
 	*from = job->datagram->from;
 	confirm_next(tunnel, session, now);
-	if (job->len)
+	if (job->len && tunnel->link == TUNNEL_LINK_ETHERNET)
+		ethernet_inbound(tunnel, job, now);
+	else if (job->len)
 		accept_inner(tunnel, job);
 	return true;
 }
@@ -599,6 +564,7 @@ static void receive_planned(struct tunnel *tunnel, struct now now)
 		first = i;
 	}
 	tunnel->open_count = 0;
+	tunnel_send_planned(tunnel, now); /* for other peers, before merging writes over it */
 	deliver(tunnel);
 	tunnel_reap(tunnel);
 }

@@ -86,8 +86,9 @@ struct tunnel_ops {
 	void (*report)(void *context, const struct tunnel_event *event);
 };
 
-/* A packet from the host: one IP packet, or a super-packet that its header says how to split (all
- * zero: a plain packet). There are WIRE_PADDING writable bytes behind it; data is written to. */
+/* A packet from the host: one IP packet (of an Ethernet tunnel, here as below: one frame), or a
+ * super-packet that its header says how to split (all zero: a plain packet). There are WIRE_PADDING
+ * writable bytes behind it; data is written to. */
 struct tunnel_packet {
 	struct virtio_net_hdr header;
 	uint8_t *data;
@@ -104,12 +105,14 @@ struct tunnel_datagram {
 
 struct tunnel_counters {
 	uint64_t no_route;        /* packets from the host that no peer's allowed IPs cover, or
-				     that lead back to us */
-	uint64_t malformed;       /* datagrams that are no message, packets that are no IP */
+				     that lead back to us; frames, too, of peers' */
+	uint64_t malformed;       /* datagrams that are no message, packets that are no IP,
+				     frames that are cut off or wrongly padded */
 	uint64_t unknown_session; /* data for an index that is not ours */
 	uint64_t bad_macs;        /* handshake messages with a wrong mac1 */
 	uint64_t cookies_sent;
 	uint64_t handshakes_dropped;         /* queue full or rate limit */
+	uint64_t floods_dropped;             /* frames for all peers, more than a second's share */
 	uint64_t events[TUNNEL_EVENT_COUNT]; /* also those that were not told again */
 };
 
@@ -138,15 +141,17 @@ bool tunnel_is_up(const struct tunnel *tunnel);
 /* Our UDP port, by which our own messages are known if they come back. 0: not known. */
 void tunnel_set_port(struct tunnel *tunnel, uint16_t port);
 
-/* Of the TUN device, so that padding does not go beyond it. */
+/* Of the TUN or TAP device, so that padding does not go beyond it. */
 void tunnel_set_mtu(struct tunnel *tunnel, unsigned mtu);
 
 /* Whether packets of one TCP or UDP flow may be merged for the host (core/offload.h); at first not.
  */
 void tunnel_set_merging(struct tunnel *tunnel, bool tcp, bool udp);
 
-/* What is carried; TUNNEL_LINK_IP at first. Existing sessions are forgotten if it changes. */
-void tunnel_set_link(struct tunnel *tunnel, enum tunnel_link link);
+/* What is carried; TUNNEL_LINK_IP at first. Existing sessions are forgotten if it changes. Ethernet
+ * is of the culvert dialect: peers are PEER_CIPHER_AUTO from then on unless they are set otherwise.
+ * With several peers it is a switch (core/switch.h), and allowed IPs mean nothing. 0 or -ENOMEM. */
+int tunnel_set_link(struct tunnel *tunnel, enum tunnel_link link);
 
 /* Sets the private key; all zero clears it. A peer that has our own public key is removed. Sessions
  * end, and peers with a persistent keepalive are greeted at once. -EBUSY with a shared key set. */
@@ -165,7 +170,8 @@ int tunnel_set_shared_key(struct tunnel *tunnel, const uint8_t shared_key[KEY_LE
 const struct noise_local *tunnel_local(const struct tunnel *tunnel);
 const struct tunnel_counters *tunnel_counters(const struct tunnel *tunnel);
 
-/* The peers, in order of creation. */
+/* The peers, in order of creation. Where an Ethernet tunnel gets a second one, or has but one left,
+ * it tells those that it has a session with by making a new one (doc/PROTOCOL §7). */
 struct peer *tunnel_first_peer(const struct tunnel *tunnel);
 struct peer *tunnel_find_peer(const struct tunnel *tunnel, const uint8_t public_key[KEY_LEN]);
 
@@ -174,7 +180,8 @@ int tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[KEY_LEN], st
 void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer);
 
 /* A peer's settings. A changed psk or cipher ends its sessions. -EINVAL for a psk or the WireGuard
- * dialect in a shared-key tunnel. fixed is for PEER_CIPHER_FIXED. */
+ * dialect in a shared-key tunnel, and for that dialect in an Ethernet tunnel. fixed is for
+ * PEER_CIPHER_FIXED. */
 int tunnel_set_psk(struct tunnel *tunnel, struct peer *peer, const uint8_t psk[KEY_LEN]);
 int tunnel_set_cipher(struct tunnel *tunnel, struct peer *peer, enum peer_cipher cipher,
 	const struct aead *fixed);

@@ -71,7 +71,8 @@ static const char *const texts[TUNNEL_EVENT_COUNT] = {
 		"refused",
 	[TUNNEL_ROUTING_LOOP] =
 		"the route to the peer's endpoint leads into the tunnel itself: set FwMark, or "
-		"add a route to the endpoint outside it",
+		"add a route to the endpoint outside it (with Mode = tap, take the interface that "
+		"leads there out of the tunnel's bridge)",
 	[TUNNEL_NO_ANSWER] =
 		"no answer to our handshakes for 10 seconds: the peer, or the way to it, is gone. "
 		"We go on asking",

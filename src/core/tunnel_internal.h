@@ -59,6 +59,8 @@ struct tunnel {
 	unsigned mtu;
 	uint16_t port;
 	enum tunnel_link link;
+	struct switch_table *addresses; /* of an Ethernet tunnel */
+	struct switch_port host_port;   /* our own side of it */
 	uint8_t host_id[KEY_LEN];
 	uint8_t instance[FIELD_INSTANCE_LEN]; /* tells our own initiations from the peer's */
 	struct noise_local local;
@@ -93,6 +95,12 @@ struct tunnel {
 	bool merge_tcp, merge_udp;
 };
 
+/* Whether frames are passed on between peers. With a single one it is a plain wire. */
+static inline bool tunnel_is_switch(const struct tunnel *tunnel)
+{
+	return tunnel->link == TUNNEL_LINK_ETHERNET && tunnel->first_peer != tunnel->last_peer;
+}
+
 /* tunnel.c */
 
 /* Tells an event, once a peer and kind until its next completed handshake. */
@@ -107,12 +115,10 @@ void tunnel_send_keepalive(struct tunnel *tunnel, struct peer *peer, struct now 
 /* After facts were told to a peer's timers: wake up in time. */
 void tunnel_schedule(struct tunnel *tunnel, struct peer *peer);
 
-/* From now on the peer is reached there. Whoever sets an endpoint does it by this. Returns whether
- * that is another address or port than before. */
-bool tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint);
-
-/* An authentic message came from there. */
-void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint *from);
+/* Plans to send the peer what the next job's split holds, or has that wait for a session. What it
+ * refers to must stay until tunnel_send_planned. */
+void tunnel_plan(struct tunnel *tunnel, struct peer *peer, struct now now);
+void tunnel_send_planned(struct tunnel *tunnel, struct now now);
 
 /* The session of a local index, or NULL. */
 struct session *tunnel_find_session(const struct tunnel *tunnel, uint32_t index);
@@ -126,6 +132,39 @@ void tunnel_drop_sessions(struct tunnel *tunnel, struct peer *peer);
 
 /* A session completed its handshake: it may be used for sending. */
 void tunnel_session_confirmed(struct tunnel *tunnel, struct peer *peer, struct now now, bool rekey);
+
+/* tunnel_place.c */
+
+/* From now on the peer is reached there. Whoever sets an endpoint does it by this. Returns whether
+ * that is another address or port than before. */
+bool tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct endpoint *endpoint);
+
+/* An authentic message came from there. */
+void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint *from);
+
+/* Whether the IP packet, on its way to the peer, is a message of our own that the host sent back to
+ * us; counted and told if so. With no peer given it is on its way to all of them. */
+bool tunnel_comes_back(
+	struct tunnel *tunnel, const uint8_t *packet, size_t len, const struct peer *to);
+
+/* tunnel_ethernet.c */
+
+/* How long a frame is with its padding, which ethernet_pad writes behind it. */
+size_t ethernet_padded(size_t len, unsigned mtu);
+void ethernet_pad(uint8_t *frame, size_t len, size_t padded);
+
+/* The congestion mark that goes outside with what a split holds. */
+uint8_t ethernet_ecn(const struct offload_split *split);
+
+/* A frame, or super-frame, of the host's. */
+void ethernet_outbound(struct tunnel *tunnel, struct tunnel_packet *packet, struct now now);
+
+/* An opened message, not an empty one: its frame goes to the host and to other peers. */
+void ethernet_inbound(struct tunnel *tunnel, struct open_job *job, struct now now);
+
+/* Asks for another session at once if the peer thinks in this one that we are a switch, and we are
+ * not, or the other way round. Until then it is used. */
+void ethernet_tell_switch(struct tunnel *tunnel, struct peer *peer);
 
 /* handshake.c */
 

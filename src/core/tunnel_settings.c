@@ -55,6 +55,7 @@ void tunnel_free(struct tunnel *tunnel)
 	table_free(&tunnel->initiations);
 	table_free(&tunnel->endpoints);
 	wakeups_free(&tunnel->wakeups);
+	switch_free(tunnel->addresses);
 	free(tunnel->queue);
 	free(tunnel->sealed);
 	key_wipe(tunnel, sizeof(*tunnel));
@@ -144,12 +145,45 @@ static void drop_all_sessions(struct tunnel *tunnel)
 	tunnel_reap(tunnel);
 }
 
-void tunnel_set_link(struct tunnel *tunnel, enum tunnel_link link)
+/* ---- Links ---- */
+
+static void set_cipher(struct peer *peer, enum peer_cipher cipher, const struct aead *fixed)
+{
+	peer->cipher = cipher;
+	peer->fixed_cipher = fixed;
+	peer->timers.quick = peer_dialect(peer) == WIRE_CULVERT;
+}
+
+/* The WireGuard dialect knows neither shared keys nor links. */
+static bool is_culvert_only(const struct tunnel *tunnel)
+{
+	return tunnel->local.shared || tunnel->link == TUNNEL_LINK_ETHERNET;
+}
+
+int tunnel_set_link(struct tunnel *tunnel, enum tunnel_link link)
 {
 	if (tunnel->link == link)
-		return;
+		return 0;
+	if (link == TUNNEL_LINK_ETHERNET && !tunnel->addresses) {
+		tunnel->addresses = switch_new();
+		if (!tunnel->addresses)
+			return -ENOMEM;
+	}
 	tunnel->link = link;
 	drop_all_sessions(tunnel);
+	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer)
+		if (link == TUNNEL_LINK_ETHERNET && peer->cipher == PEER_CIPHER_WIREGUARD)
+			set_cipher(peer, PEER_CIPHER_AUTO, NULL);
+	return 0;
+}
+
+/* A session's handshake says whether we are a switch; one that is about to begin is looked at when
+ * it does. */
+static void tell_switch(struct tunnel *tunnel)
+{
+	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer)
+		if (peer->current)
+			ethernet_tell_switch(tunnel, peer);
 }
 
 /* ---- Keys ---- */
@@ -273,13 +307,6 @@ static bool may_be_peer(const struct tunnel *tunnel, const uint8_t public_key[KE
 	return tunnel->local.shared ? ours && !tunnel->first_peer : !ours;
 }
 
-static void set_cipher(struct peer *peer, enum peer_cipher cipher, const struct aead *fixed)
-{
-	peer->cipher = cipher;
-	peer->fixed_cipher = fixed;
-	peer->timers.quick = peer_dialect(peer) == WIRE_CULVERT;
-}
-
 int tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[KEY_LEN], struct peer **out)
 {
 	if (tunnel_find_peer(tunnel, public_key))
@@ -298,10 +325,14 @@ int tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[KEY_LEN], st
 	cookie_derive_keys(&peer->cookie.initiation_keys, public_key);
 	cookie_derive_keys(&peer->cookie.response_keys,
 		tunnel->local.shared ? tunnel->local.initiator.public_key : public_key);
-	if (tunnel->local.shared)
+	if (is_culvert_only(tunnel))
 		set_cipher(peer, PEER_CIPHER_AUTO, NULL);
 	table_insert(&tunnel->peers, &peer->by_key, hash_key(tunnel, public_key));
+	const bool was_switch = tunnel_is_switch(tunnel);
+
 	append_peer(tunnel, peer);
+	if (tunnel_is_switch(tunnel) != was_switch)
+		tell_switch(tunnel);
 	*out = peer;
 	return 0;
 }
@@ -315,7 +346,13 @@ void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer)
 	table_remove(&tunnel->peers, &peer->by_key);
 	if (endpoint_is_set(&peer->endpoint))
 		table_remove(&tunnel->endpoints, &peer->by_endpoint);
+	if (tunnel->addresses)
+		switch_forget(tunnel->addresses, &peer->port);
+	const bool was_switch = tunnel_is_switch(tunnel);
+
 	detach_peer(tunnel, peer);
+	if (tunnel_is_switch(tunnel) != was_switch)
+		tell_switch(tunnel);
 	peer_free(peer);
 }
 
@@ -334,7 +371,7 @@ int tunnel_set_psk(struct tunnel *tunnel, struct peer *peer, const uint8_t psk[K
 int tunnel_set_cipher(
 	struct tunnel *tunnel, struct peer *peer, enum peer_cipher cipher, const struct aead *fixed)
 {
-	if (tunnel->local.shared && cipher == PEER_CIPHER_WIREGUARD)
+	if (is_culvert_only(tunnel) && cipher == PEER_CIPHER_WIREGUARD)
 		return -EINVAL;
 	if (peer->cipher == cipher && peer->fixed_cipher == fixed)
 		return 0;

@@ -90,15 +90,18 @@ static bool choose_offload(struct engine_setup *setup)
 static int open_tun(struct engine_setup *setup)
 {
 	int error = inherited_fd("WG_TUN_FD", &setup->tun);
+	enum tunnel_link link;
 
 	if (error != -ENOENT) {
 		if (!error)
-			error = tun_attach(setup->tun, setup->device, &setup->tun_pi);
+			error = tun_attach(setup->tun, setup->device, &link, &setup->tun_pi);
+		if (!error && link != TUNNEL_LINK_IP)
+			error = -EINVAL;
 		if (error)
 			log_line(LOG_ERR, "WG_TUN_FD does not name the descriptor of a TUN device");
 		return error;
 	}
-	error = tun_create(setup->device, &setup->tun);
+	error = tun_create(setup->device, TUNNEL_LINK_IP, &setup->tun);
 	if (error)
 		log_line(LOG_ERR, "cannot make the TUN device %s: %s", setup->device,
 			tun_explain(error));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The TUN device: IP packets and super-packets. */
+/* The TUN or TAP device: packets and super-packets. */
 #include "engine/tun.h"
 
 #include <arpa/inet.h>
@@ -14,8 +14,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "core/tunnel.h"
-#include "engine/sandbox.h"
+#include "core/frame.h"
 
 /* Kernel headers before 6.2. */
 #ifndef TUN_F_USO4
@@ -25,7 +24,7 @@
 
 enum {
 	BATCH = 64,
-	PACKET_MAX = 65535,
+	PACKET_MAX = FRAME_LINK_MAX + OFFLOAD_PACKET_MAX,
 	/* A batch of super-packets that are read, sealed and sent fits the second-level cache. */
 	ARENA = 256 * 1024,
 	ALIGNMENT = 64,
@@ -68,39 +67,48 @@ int tun_join(const char *name, int flags, int *fd)
 	return 0;
 }
 
-int tun_create(const char *name, int *fd)
+int tun_create(const char *name, enum tunnel_link link, int *fd)
 {
-	return tun_join(name, TUN_FLAGS, fd);
+	return tun_join(name, (link == TUNNEL_LINK_ETHERNET ? IFF_TAP : IFF_TUN) | TUN_FLAGS, fd);
 }
 
-/* In what TUNGETIFF answers, the bit of IFF_NO_PI stands for IFF_NOFILTER, and is nearly always
- * set. But without the four bytes the kernel goes by a packet's first ones: what is neither IPv4
- * nor IPv6 is refused (EINVAL), and nobody sees it. With them, zeros are a packet of no protocol,
- * which is dropped as such, or because the device is down (EIO). */
-static bool has_pi(int fd, bool has_header)
+/*
+ * In what TUNGETIFF answers, the bit of IFF_NO_PI stands for IFF_NOFILTER, and is nearly always
+ * set. But a packet tells, which nobody sees. On a TUN device without the four bytes the kernel
+ * goes by a packet's first ones: what is neither IPv4 nor IPv6 is refused (EINVAL); with them,
+ * zeros are a packet of no protocol, which is dropped as such, or because the device is down (EIO).
+ * On a TAP device a frame of 14 zeros, which is for nobody, is too short by the four bytes if these
+ * go off.
+ */
+static bool has_pi(int fd, const struct ifreq *device)
 {
 	static const uint8_t zeros[128];
+	const bool frames = device->ifr_flags & IFF_TAP;
+	size_t len = frames ? ETH_HLEN : 2 * sizeof(struct tun_pi);
 	int header_size = 0;
+	bool refused;
 
-	if (has_header && ioctl(fd, TUNGETVNETHDRSZ, &header_size) < 0)
+	if (device->ifr_flags & IFF_VNET_HDR && ioctl(fd, TUNGETVNETHDRSZ, &header_size) < 0)
 		return false;
-	return write(fd, zeros, 2 * sizeof(struct tun_pi) + (size_t)header_size) >= 0 ||
-	       errno != EINVAL;
+	len += (size_t)header_size;
+	refused = write(fd, zeros, len) < 0 && errno == EINVAL;
+	return frames ? refused : !refused;
 }
 
-int tun_attach(int fd, char name[IFNAMSIZ], bool *pi)
+int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link, bool *pi)
 {
 	struct ifreq request = { 0 };
 	int error;
 
 	if (ioctl(fd, TUNGETIFF, &request) < 0)
 		return errno == EBADFD ? -EBADFD : -EINVAL;
-	if (!(request.ifr_flags & IFF_TUN))
+	if (!(request.ifr_flags & (IFF_TUN | IFF_TAP)))
 		return -EINVAL;
+	*link = request.ifr_flags & IFF_TAP ? TUNNEL_LINK_ETHERNET : TUNNEL_LINK_IP;
 	memcpy(name, request.ifr_name, IFNAMSIZ);
 	error = prepare_fd(fd);
 	if (!error)
-		*pi = has_pi(fd, request.ifr_flags & IFF_VNET_HDR);
+		*pi = has_pi(fd, &request);
 	return error;
 }
 
@@ -145,8 +153,10 @@ struct tun_offload tun_negotiate(int fd, bool pi, bool wanted)
 	struct tun_offload offload = { .pi = pi };
 	struct ifreq request = { 0 };
 
-	if (ioctl(fd, TUNGETIFF, &request) < 0 || !(request.ifr_flags & IFF_VNET_HDR) ||
-		ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0)
+	if (ioctl(fd, TUNGETIFF, &request) < 0)
+		return offload;
+	offload.frames = request.ifr_flags & IFF_TAP;
+	if (!(request.ifr_flags & IFF_VNET_HDR) || ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0)
 		return offload;
 	offload.header = true;
 	offload.tcp = wanted && !ioctl(fd, TUNSETOFFLOAD, tcp);
@@ -284,7 +294,8 @@ int tun_write_singly(
 		memcpy(whole + len, parts[i].iov_base, parts[i].iov_len);
 		len += parts[i].iov_len;
 	}
-	first = offload_split_begin(&split, parts[0].iov_base, whole, len);
+	first = offload_split_begin(&split, parts[0].iov_base, whole, len,
+		offload->frames ? frame_link_len(whole, len) : 0);
 	if (first)
 		return first;
 	while ((len = offload_split_next(&split, &packet))) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* The TUN device: IP packets and super-packets (IFF_VNET_HDR), read in batches. One that somebody
- * else made may have four bytes before each (IFF_NO_PI is off). */
+/* The TUN or TAP device: IP packets or Ethernet frames, and super-packets of them (IFF_VNET_HDR),
+ * read in batches. One that somebody else made may have four bytes before each (IFF_NO_PI is off).
+ */
 #ifndef ENGINE_TUN_H
 #define ENGINE_TUN_H
 
@@ -10,24 +11,25 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+#include "core/tunnel.h"
 #include "engine/sandbox.h"
 
-/* Makes the TUN device of this name; it is there as long as *fd (non-blocking, close-on-exec) is
- * open. 0, or -errno, for which tun_explain has words. */
-int tun_create(const char *name, int *fd);
+/* Makes the device of this name, TUN or TAP by what it is to carry; it is there as long as *fd
+ * (non-blocking, close-on-exec) is open. 0, or -errno, for which tun_explain has words. */
+int tun_create(const char *name, enum tunnel_link link, int *fd);
 
-/* How a device of ours is opened. */
-enum { TUN_FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+/* How a device of ours is opened, beside its kind. */
+enum { TUN_FLAGS = IFF_NO_PI | IFF_VNET_HDR };
 
 /* The same of one that may be there already, with these flags (TUNSETIFF), which are the device's
  * from then on; IFF_MULTI_QUEUE must be as the device was made. Errors besides: -EBUSY: another
  * program has it; -EPERM: it is not ours; -EINVAL: it is of another kind. */
 int tun_join(const char *name, int flags, int *fd);
 
-/* Takes a TUN descriptor that somebody else made, and makes it non-blocking and close-on-exec. 0,
- * its device's name, and whether its packets come with a struct tun_pi; -EINVAL: no TUN device;
- * -EBADFD: not, or no longer, a device's; other -errno. */
-int tun_attach(int fd, char name[IFNAMSIZ], bool *pi);
+/* Takes a descriptor of a TUN or TAP device that somebody else made, and makes it non-blocking and
+ * close-on-exec. 0, its device's name, what that carries, and whether with a struct tun_pi before
+ * it; -EINVAL: no such device; -EBADFD: not, or no longer, a device's; other -errno. */
+int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link, bool *pi);
 
 /* The device's name now: it may have been renamed. 0; -EBADFD: the device is gone; other -errno. */
 int tun_get_name(int fd, char name[IFNAMSIZ]);
@@ -42,6 +44,7 @@ struct tun_offload {
 	bool tcp;                  /* super-packets of TCP are read */
 	bool udp;                  /* ... and of UDP, from kernel 6.2 */
 	bool merge_tcp, merge_udp; /* ... and may be written */
+	bool frames;               /* packets are Ethernet frames: it is a TAP device */
 	bool pi;                   /* before all that there is a struct tun_pi */
 };
 
@@ -52,7 +55,6 @@ struct tun_offload tun_negotiate(int fd, bool pi, bool wanted);
 /* A part of tun_negotiate: writes one super-packet of each kind and takes back what is refused. */
 void tun_probe(int fd, struct tun_offload *offload);
 
-struct tunnel_packet;
 struct tun_batch; /* opaque: buffers for the packets of one read */
 
 struct tun_batch *tun_batch_new(void); /* NULL: out of memory */

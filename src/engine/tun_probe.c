@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Whether the TUN device takes merged packets. */
+/* Whether the TUN or TAP device takes merged packets. */
 /*
  * There are kernels that say they do, and refuse each with EINVAL (tailscale/tailscale#13041 tells
  * of some). That is found out here with packets which can do no harm, and not with the first ones
@@ -10,6 +10,11 @@
  * nobody. Where a device that somebody else made is up, the packets come in, for a capture to see.
  * Their sources are the broadcast address and a multicast address, from which the kernel accepts
  * nothing on any device, whatever its routes and settings; and which it never answers.
+ *
+ * A TAP device that is up may be a port of a bridge, which would pass a frame for nobody on to all
+ * the others. So the frames are for an address of which none of them is ever passed on (that of
+ * pause frames, IEEE 802.1Q §8.6.3), and come from one that no frame may come from: a bridge learns
+ * nothing from it, and Linux's drops the frame for that alone.
  */
 #include "engine/tun.h"
 
@@ -23,13 +28,14 @@
 #include <string.h>
 
 #include "core/checksum.h"
+#include "core/frame.h"
 #include "core/offload.h"
 
 enum {
 	SEGMENT = 64,
 	SEGMENTS = 2,
 	PORT = 9, /* discard */
-	SIZE = 40 + 20 + SEGMENTS * SEGMENT,
+	SIZE = FRAME_LINK_MIN + 40 + 20 + SEGMENTS * SEGMENT,
 };
 
 struct probe {
@@ -37,6 +43,18 @@ struct probe {
 	uint8_t protocol;
 	bool v6;
 };
+
+/* The link header's length. */
+static size_t make_link(uint8_t *frame, bool v6)
+{
+	static const uint8_t addresses[] = { 0x01, 0x80, 0xc2, 0, 0, 0x01, /* to */
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	const uint16_t type = htons(v6 ? FRAME_TYPE_IPV6 : FRAME_TYPE_IPV4);
+
+	memcpy(frame, addresses, sizeof(addresses));
+	memcpy(frame + sizeof(addresses), &type, sizeof(type));
+	return FRAME_LINK_MIN;
+}
 
 /* The checksum of addresses, protocol and length, to which the kernel adds the rest. */
 static uint16_t partial_check(
@@ -97,7 +115,7 @@ static size_t make_transport(uint8_t *at, uint8_t protocol, size_t len, uint16_t
 	return protocol == IPPROTO_TCP ? sizeof(tcp) : sizeof(udp);
 }
 
-/* As the tunnel writes them: core/offload.c. */
+/* As the tunnel writes them: core/offload_merge.c. */
 static bool is_refused(int fd, const struct tun_offload *offload, const struct probe *probe)
 {
 	const bool tcp = probe->protocol == IPPROTO_TCP;
@@ -105,8 +123,10 @@ static bool is_refused(int fd, const struct tun_offload *offload, const struct p
 		(tcp ? sizeof(struct tcphdr) : sizeof(struct udphdr)) + (size_t)SEGMENTS * SEGMENT;
 	uint8_t packet[SIZE] = { 0 };
 	uint16_t check;
-	const size_t transport = probe->v6 ? make_v6(packet, probe->protocol, len, &check)
-					   : make_v4(packet, probe->protocol, len, &check);
+	const size_t link = offload->frames ? make_link(packet, probe->v6) : 0;
+	uint8_t *ip = packet + link;
+	const size_t transport = link + (probe->v6 ? make_v6(ip, probe->protocol, len, &check)
+						   : make_v4(ip, probe->protocol, len, &check));
 	const size_t headers =
 		transport + make_transport(packet + transport, probe->protocol, len, check);
 	struct virtio_net_hdr header = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Reads a tunnel's file: the problems list, the file with its permissions, and lines into keys and
- * values.
+ * Reads a tunnel's file: the file with its permissions, and lines into keys and values.
  *
  * inih splits the lines, but as distributions build it it cuts lines at 200 bytes without a word,
  * takes an indented line for a continuation and " ;" for a comment, and does not tell two [Peer]
@@ -48,154 +47,6 @@ struct reader {
 	char *value; /* what inih gave back so far; as large as the file */
 	size_t value_len;
 };
-
-/* ---- problems ---- */
-
-static __attribute__((format(printf, 4, 0))) void problem_add(struct config_problems *problems,
-	unsigned line, bool warning, const char *format, va_list values)
-{
-	if (!warning)
-		problems->errors++;
-	if (problems->count >= CONFIG_PROBLEMS_MAX) {
-		problems->left_off++;
-		return;
-	}
-	if (!problems->items)
-		problems->items = calloc(CONFIG_PROBLEMS_MAX, sizeof(*problems->items));
-	char *text = NULL;
-	if (!problems->items || vasprintf(&text, format, values) < 0) {
-		problems->left_off++;
-		return;
-	}
-	problems->items[problems->count] = (struct config_problem){
-		.line = line, .warning = warning, .text = text, .order = problems->count
-	};
-	problems->count++;
-}
-
-static __attribute__((format(printf, 2, 3))) void file_error(
-	struct config_problems *problems, const char *format, ...)
-{
-	va_list values;
-
-	va_start(values, format);
-	problem_add(problems, 0, false, format, values);
-	va_end(values);
-}
-
-void config_error(struct config_parser *parser, unsigned line, const char *format, ...)
-{
-	va_list values;
-
-	va_start(values, format);
-	problem_add(parser->problems, line, false, format, values);
-	va_end(values);
-}
-
-void config_warning(struct config_parser *parser, unsigned line, const char *format, ...)
-{
-	va_list values;
-
-	va_start(values, format);
-	problem_add(parser->problems, line, true, format, values);
-	va_end(values);
-}
-
-static int problem_order(const void *left, const void *right)
-{
-	const struct config_problem *a = left, *b = right;
-
-	if (a->line != b->line)
-		return a->line < b->line ? -1 : 1;
-	return a->order < b->order ? -1 : a->order > b->order;
-}
-
-void config_problems_print(const struct config_problems *problems, FILE *to)
-{
-	for (size_t i = 0; i < problems->count; i++) {
-		const struct config_problem *problem = &problems->items[i];
-
-		fprintf(to, "%s:", problems->file);
-		if (problem->line)
-			fprintf(to, "%u:", problem->line);
-		fprintf(to, " %s%s\n", problem->warning ? "warning: " : "", problem->text);
-	}
-	if (problems->left_off)
-		fprintf(to, "%s: %zu more problems are not shown\n", problems->file,
-			problems->left_off);
-}
-
-void config_problems_free(struct config_problems *problems)
-{
-	for (size_t i = 0; i < problems->count; i++)
-		free(problems->items[i].text);
-	free(problems->items);
-	free(problems->file);
-	*problems = (struct config_problems){ 0 };
-}
-
-/* A line that somebody pasted a key into must not have it repeated in a log. */
-static bool looks_like_a_key(const char *value)
-{
-	size_t run = 0;
-
-	for (; *value; value++) {
-		run = isalnum((unsigned char)*value) || strchr("+/=", *value) ? run + 1 : 0;
-		if (run >= KEY_BASE64_SIZE - 5)
-			return true;
-	}
-	return false;
-}
-
-static struct config_shown show(const char *value)
-{
-	struct config_shown shown = { 0 };
-	const size_t most = sizeof(shown.text) - sizeof("'...'");
-	const size_t len = strlen(value);
-	const size_t take = len < most ? len : most;
-
-	shown.text[0] = '\'';
-	/* cppcheck-suppress knownConditionTrueFalse ; of "" here, but not of every value */
-	for (size_t i = 0; i < take; i++) {
-		const unsigned char c = (unsigned char)value[i];
-
-		shown.text[i + 1] = c >= 0x20 && c < 0x7f ? (char)c : '?';
-	}
-	/* cppcheck-suppress knownConditionTrueFalse ; as above */
-	strcpy(shown.text + take + 1, take < len ? "...'" : "'");
-	return shown;
-}
-
-static const struct config_shown not_shown = { .text = "(not shown: it looks like a key)" };
-
-struct config_shown config_show(const char *value)
-{
-	return looks_like_a_key(value) ? not_shown : show(value);
-}
-
-/* Paths are made of what keys are made of: what the file says decides, and only as a whole. */
-struct config_shown config_show_path(const char *value, const char *path)
-{
-	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				     "0123456789+/=";
-	const bool is_key = value[0] != '/' && strspn(value, base64) == strlen(value) &&
-			    looks_like_a_key(value);
-
-	return is_key ? not_shown : show(path);
-}
-
-bool config_list_grow(struct config_parser *parser, void **items, size_t count, size_t item_size)
-{
-	if (count & (count - 1)) /* neither 0 nor a power of two: there is room */
-		return true;
-	void *larger = reallocarray(*items, count ? 2 * count : 1, item_size);
-	if (!larger) {
-		parser->out_of_memory = true;
-		return false;
-	}
-	*items = larger;
-	return true;
-}
 
 /* ---- lines ---- */
 
@@ -403,7 +254,7 @@ static size_t count_sections(const char *text, const char *end)
 	return count;
 }
 
-static int parse_text(struct config_parser *parser, const char *text, size_t len)
+int config_parse_text(struct config_parser *parser, const char *text, size_t len)
 {
 	static const char bom[] = "\xef\xbb\xbf";
 	struct reader reader = { .parser = parser, .next = text, .end = text + len };
@@ -421,7 +272,8 @@ static int parse_text(struct config_parser *parser, const char *text, size_t len
 	if (parser->out_of_memory || result == -2)
 		goto out;
 	if (result || reader.next != reader.end || reader.in_value)
-		file_error(parser->problems, "the INI library stopped at line %u", parser->line);
+		config_file_error(
+			parser->problems, "the INI library stopped at line %u", parser->line);
 	config_check(parser);
 	error = parser->out_of_memory ? -ENOMEM : 0;
 out:
@@ -490,10 +342,10 @@ static int read_text(int fd, const struct stat *status, struct config_problems *
 			have += (size_t)got;
 	}
 	if (error)
-		file_error(problems, "cannot read: %s", strerror(-error));
+		config_file_error(problems, "cannot read: %s", strerror(-error));
 	else if (have > size)
 		error = -EAGAIN,
-		file_error(problems, "the file changed while it was read: try again");
+		config_file_error(problems, "the file changed while it was read: try again");
 	if (error) {
 		key_wipe(buffer, size + 1);
 		free(buffer);
@@ -521,7 +373,7 @@ static int open_source(
 				       : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
-		file_error(problems, "cannot open: %s%s", strerror(errno),
+		config_file_error(problems, "cannot open: %s%s", strerror(errno),
 			strchr(source->name_or_path, '/')
 				? ""
 				: " (a file elsewhere is named with a slash: ./FILE.conf)");
@@ -531,11 +383,11 @@ static int open_source(
 static bool can_be_read(int fd, struct config_problems *problems, struct stat *status)
 {
 	if (fstat(fd, status) < 0)
-		file_error(problems, "cannot open: %s", strerror(errno));
+		config_file_error(problems, "cannot open: %s", strerror(errno));
 	else if (!S_ISREG(status->st_mode))
-		file_error(problems, "not a regular file");
+		config_file_error(problems, "not a regular file");
 	else if (status->st_size > CONFIG_FILE_MAX)
-		file_error(problems, "larger than %d MiB", CONFIG_FILE_MAX >> 20);
+		config_file_error(problems, "larger than %d MiB", CONFIG_FILE_MAX >> 20);
 	else
 		return true;
 	return false;
@@ -559,7 +411,7 @@ static int parse_file(struct config_parser *parser, const struct source *source)
 		.inode = parser->status.st_ino,
 		.size = parser->status.st_size,
 		.modified = parser->status.st_mtim };
-	error = parse_text(parser, text, len);
+	error = config_parse_text(parser, text, len);
 	if (!error)
 		check_permissions(parser);
 	key_wipe(text, len);
@@ -626,9 +478,8 @@ static int load(
 	if (*parser.config->name)
 		error = parse_file(&parser, source);
 	else
-		file_error(problems, "this names no file");
-	if (problems->items)
-		qsort(problems->items, problems->count, sizeof(*problems->items), problem_order);
+		config_file_error(problems, "this names no file");
+	config_problems_sort(problems);
 	if (error != -ENOMEM)
 		error = problems->errors ? -EINVAL : 0;
 out:
@@ -658,7 +509,7 @@ int config_try(const struct config *config, const char *text, size_t len)
 	if (!parser.config)
 		return -ENOMEM;
 	if (!name_file(parser.config, &problems, "", config->path))
-		error = parse_text(&parser, text, len);
+		error = config_parse_text(&parser, text, len);
 	if (!error && problems.errors)
 		error = -EINVAL;
 	free(parser.lines);

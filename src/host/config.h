@@ -27,6 +27,7 @@ enum {
 	CONFIG_PROBLEMS_MAX = 1000, /* more than this are counted and not kept */
 	CONFIG_FILE_MAX = 16 << 20, /* bytes */
 	CONFIG_PEER_NAME_MAX = 64,  /* bytes of UTF-8 */
+	CONFIG_WORD_SIZE = 40,      /* of a key as an option, with its "--" and a NUL */
 };
 
 struct config_key {
@@ -91,9 +92,10 @@ struct config_file {
 };
 
 struct config {
-	char *path; /* of the file */
-	struct config_file file;
-	char *name; /* the tunnel's: the file's name without .conf */
+	char *path; /* of the file; for messages alone, if it came from options */
+	bool from_options;
+	struct config_file file; /* zeros, if it came from options */
+	char *name;              /* the tunnel's: the file's name without .conf */
 	char device[CONFIG_DEVICE_SIZE];
 	struct config_key private_key; /* exactly one of these two is given, or is in its file */
 	struct config_key shared_key;  /* then there is exactly one peer, with a cipher */
@@ -127,9 +129,16 @@ struct config_problem {
 	size_t order; /* of discovery: keeps the sort stable */
 };
 
+/* A key as an option of a command: "--listen-port". */
+struct config_word {
+	char text[CONFIG_WORD_SIZE];
+};
+
 /* Start it zeroed. */
 struct config_problems {
 	char *file;
+	struct config_word *options;  /* by line, where options stand in a file's place; empty: none
+					 belongs to the line. NULL: there is a file */
 	struct config_problem *items; /* sorted by line */
 	size_t count;
 	size_t errors;   /* 0: a config was given out, and the items are warnings */
@@ -188,7 +197,8 @@ void config_free(struct config *config);
 /* Whether a device may be called this, here and in wg-quick: [a-zA-Z0-9_=+.-]{1,15}. */
 bool config_device_name_ok(const char *name);
 
-/* One a line: "FILE:LINE: text", without a line "FILE: text"; warnings say so. */
+/* One a line: "FILE:LINE: text", without a line "FILE: text", or "--OPTION: text"; warnings say so.
+ */
 void config_problems_print(const struct config_problems *problems, FILE *to);
 void config_problems_free(struct config_problems *problems); /* and zeroes it */
 
@@ -209,5 +219,25 @@ enum {
 
 /* Row i, or NULL after the last. */
 const struct config_option *config_option_at(size_t i);
+
+/* A key that was given as an option, in a file's place. The value is the caller's; NULL: the option
+ * stood alone, which a switch may and which means yes. */
+struct config_given {
+	const struct config_option *option; /* of config_option_at */
+	const char *value;
+};
+
+/* Whether the key takes 'yes' or 'no'. */
+bool config_option_is_switch(const struct config_option *option);
+
+void config_option_word(struct config_word *word, const struct config_option *option);
+
+/*
+ * config_load of a tunnel that is in no file: its keys are given as options, in any order, those of
+ * [Peer] all for the one peer. Keys that are secrets themselves are refused: other users see what a
+ * program was started with. name is the tunnel's, fit for a device.
+ */
+int config_load_given(const char *name, const struct config_given *given, size_t count,
+	struct config **config, struct config_problems *problems);
 
 #endif

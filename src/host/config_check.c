@@ -29,9 +29,10 @@ static void check_not_both(struct config_parser *parser, const struct config_lin
 
 	if (line_a && line_b)
 		config_error(parser, line_a > line_b ? line_a : line_b,
-			"%s and %s exclude each other: remove line %u or line %u",
+			"%s and %s exclude each other: remove %s or %s",
 			config_row_at(a)->option.name, config_row_at(b)->option.name,
-			line_a < line_b ? line_a : line_b, line_a < line_b ? line_b : line_a);
+			config_place(parser, line_a < line_b ? line_a : line_b).text,
+			config_place(parser, line_a < line_b ? line_b : line_a).text);
 }
 
 /* Whether this is a shared-key tunnel. */
@@ -49,8 +50,12 @@ static bool check_own_key(struct config_parser *parser)
 		config_error(parser, 0, "there is no [Interface] section");
 	else if (private && shared)
 		config_error(parser, private_line ? private_line : private_file,
-			"a shared-key tunnel has no private key: remove this line or line %u",
-			shared_line ? shared_line : shared_file);
+			"a shared-key tunnel has no private key: remove this or %s",
+			config_place(parser, shared_line ? shared_line : shared_file).text);
+	else if (!private && !shared && parser->problems->options)
+		config_error(parser, 0,
+			"there is no key: give --shared-key-file FILE (from 'culvert genpsk', the "
+			"same at both ends) or --private-key-file FILE (from 'culvert genkey')");
 	else if (!private && !shared)
 		config_error(parser, parser->interface_line,
 			"there is no key: add PrivateKey = or PrivateKeyFile = (a key from "
@@ -70,7 +75,7 @@ static void check_shared_peer(struct config_parser *parser, size_t i)
 
 		if (line)
 			config_error(parser, line,
-				"the peer of a shared-key tunnel has no %s: remove the line",
+				"the peer of a shared-key tunnel has no %s: remove it",
 				config_row_at(not_here[j])->option.name);
 	}
 	if (!parser->config->peers[i].cipher)
@@ -88,11 +93,10 @@ static void check_shared_tunnel(struct config_parser *parser)
 	for (size_t i = 0; i < config->peer_count; i++) {
 		if (i > 0)
 			config_error(parser, config->peers[i].line,
-				"a shared-key tunnel has exactly one peer, which is in line %u: "
-				"give "
+				"a shared-key tunnel has exactly one peer, which is in %s: give "
 				"each peer a PublicKey and this end a PrivateKey, or remove this "
 				"[Peer]",
-				config->peers[0].line);
+				config_place(parser, config->peers[0].line).text);
 		check_shared_peer(parser, i);
 	}
 }
@@ -125,8 +129,8 @@ static void check_keys_differ(struct config_parser *parser)
 			continue;
 		config_error(parser,
 			peer_line_of(parser, (size_t)(b - config->peers), ROW_PUBLIC_KEY),
-			"the peer in line %u has the same PublicKey: make them one [Peer]",
-			a->line);
+			"the peer in %s has the same PublicKey: make them one [Peer]",
+			config_place(parser, a->line).text);
 	}
 	free(sorted);
 }
@@ -142,7 +146,9 @@ static void check_public_keys(struct config_parser *parser)
 		const struct config_peer *peer = &config->peers[i];
 
 		if (!peer_line_of(parser, i, ROW_PUBLIC_KEY))
-			config_error(parser, peer->line, "this [Peer] has no PublicKey");
+			config_error(parser, peer->line,
+				parser->problems->options ? "the peer has no --public-key"
+							  : "this [Peer] has no PublicKey");
 		else if (config->private_key.given && key_equal(own, peer->public_key.bytes))
 			config_error(parser, peer_line_of(parser, i, ROW_PUBLIC_KEY),
 				"this is the public key of this end itself: put the peer's here");
@@ -222,12 +228,12 @@ static void claims_check(
 		config_prefix_text(text, claims[i].prefix);
 		if (claims[first].peer != claims[i].peer)
 			config_error(parser, claims[i].prefix->line,
-				"%s: %s already belongs to the peer in line %u", key, text,
-				claims[first].peer->line);
+				"%s: %s already belongs to the peer in %s", key, text,
+				config_place(parser, claims[first].peer->line).text);
 		else
 			config_warning(parser, claims[i].prefix->line,
-				"%s: %s was given before, in line %u", key, text,
-				claims[first].prefix->line);
+				"%s: %s was given before, in %s", key, text,
+				config_place(parser, claims[first].prefix->line).text);
 	}
 	for (size_t i = count; i-- > 1;)
 		if (!same_prefix_order(claims[i - 1].prefix, claims[i].prefix))
@@ -264,7 +270,7 @@ static void check_mark(struct config_parser *parser)
 	else if (policy.ipv4 || policy.ipv6)
 		config_error(parser, line_of(parser, ROW_FWMARK),
 			"FwMark = %u: a full tunnel takes this for its table's number, too, and "
-			"this table is the system's: choose another number, or remove the line",
+			"this table is the system's: choose another number, or remove it",
 			config->fwmark);
 }
 
@@ -286,7 +292,7 @@ static void check_kill_switch(struct config_parser *parser)
 	else if (!claims_collect(config, NULL))
 		config_error(parser, line,
 			"KillSwitch = yes has nothing to block without AllowedIPs: add what is "
-			"reached through the tunnel alone, or remove the line");
+			"reached through the tunnel alone, or remove it");
 }
 
 static void check_addresses(struct config_parser *parser)
@@ -314,8 +320,8 @@ static void check_mtu(struct config_parser *parser)
 		if (list->items[i].family != AF_INET6)
 			continue;
 		config_error(parser, line_of(parser, ROW_MTU),
-			"MTU = %u is too small for the IPv6 Address in line %u: IPv6 needs %d", mtu,
-			list->items[i].line, MTU_IPV6_MIN);
+			"MTU = %u is too small for the IPv6 Address in %s: IPv6 needs %d", mtu,
+			config_place(parser, list->items[i].line).text, MTU_IPV6_MIN);
 		return;
 	}
 }

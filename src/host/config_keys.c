@@ -600,6 +600,19 @@ const struct config_option *config_option_at(size_t i)
 	return i < ROW_COUNT ? &rows[i].option : NULL;
 }
 
+static const struct config_row *row_by_name(const char *name)
+{
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (!strcasecmp(rows[i].option.name, name))
+			return &rows[i];
+	return NULL;
+}
+
+bool config_option_is_switch(const struct config_option *option)
+{
+	return row_by_name(option->name)->parse == parse_yes_no;
+}
+
 static void unknown_key(struct config_parser *parser, const char *key)
 {
 	const char *names[ROW_COUNT + 1] = { NULL };
@@ -609,14 +622,6 @@ static void unknown_key(struct config_parser *parser, const char *key)
 	const char *nearest = suggest_nearest(key, names);
 	config_error(parser, parser->line, "unknown key %s%s%s%s", config_show(key).text,
 		nearest ? ": did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-}
-
-static const struct config_row *row_by_name(const char *name)
-{
-	for (size_t i = 0; i < ROW_COUNT; i++)
-		if (!strcasecmp(rows[i].option.name, name))
-			return &rows[i];
-	return NULL;
 }
 
 void config_set(struct config_parser *parser, const char *section, const char *key, char *value)
@@ -636,8 +641,8 @@ void config_set(struct config_parser *parser, const char *section, const char *k
 	unsigned *first =
 		&parser->lines[peer ? peer - parser->config->peers + 1 : 0].row[row - rows];
 	if (*first && !(row->option.flags & CONFIG_REPEATABLE)) {
-		config_error(parser, parser->line, "%s was given before, in line %u: remove one",
-			row->option.name, *first);
+		config_error(parser, parser->line, "%s was given before, in %s: remove one",
+			row->option.name, config_place(parser, *first).text);
 		return;
 	}
 	if (!*first)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the parts of the configuration reader share: config.c (lines), config_keys.c,
- * config_address.c and config_dns.c (values), config_check.c (the whole).
+ * What the parts of the configuration reader share: config.c (lines), config_given.c (options in a
+ * file's place), config_keys.c, config_address.c and config_dns.c (values), config_check.c (the
+ * whole), config_problems.c (what is wrong).
  */
 #ifndef HOST_CONFIG_PARSE_H
 #define HOST_CONFIG_PARSE_H
@@ -63,19 +64,28 @@ struct config_shown {
 	char text[72];
 };
 
-/* config.c */
+/* config.c. 0 or -ENOMEM; what is wrong with the text is among the problems. The parser's
+ * configuration has nothing yet but path and name. */
+int config_parse_text(struct config_parser *parser, const char *text, size_t len);
+/* Says what is wrong with a file that holds a secret, or NULL. */
+const char *config_secret_complaint(const char *path, const struct stat *status);
+
+/* config_problems.c */
 void config_error(struct config_parser *parser, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void config_warning(struct config_parser *parser, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+void config_file_error(struct config_problems *problems, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void config_problems_sort(struct config_problems *problems); /* by line */
+/* "line 5", or "--endpoint" where options stand in a file's place. */
+struct config_shown config_place(const struct config_parser *parser, unsigned line);
 struct config_shown config_show(const char *value);
 /* A file's path, unless the value that it was made of looks like a key. */
 struct config_shown config_show_path(const char *value, const char *path);
 /* Room for one more item; false and out of memory noted. The list's capacity is its count rounded
  * up to a power of two. */
 bool config_list_grow(struct config_parser *parser, void **items, size_t count, size_t item_size);
-/* Says what is wrong with a file that holds a secret, or NULL. */
-const char *config_secret_complaint(const char *path, const struct stat *status);
 
 /* config_keys.c */
 size_t config_row_count(void);

@@ -191,7 +191,7 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	text_add(out, "pid=%d\nengine_pid=%d\n", (int)getpid(), (int)monitor->engine);
 	add_line(out, "device", config->device);
 	add_line(out, "network_namespace", config->network_namespace);
-	add_line(out, "config", config->path);
+	add_line(out, "config", config->from_options ? NULL : config->path);
 	text_add(out, "since=%lld\nmtu=%u\n", (long long)monitor->since, monitor->mtu);
 	add_line(out, "mtu_why", monitor->mtu_why);
 	add_line(out, "user", monitor->user);

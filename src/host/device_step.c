@@ -115,7 +115,7 @@ int device_step_follow(struct monitor *monitor, int *error)
 /* How the driver takes it, and how it was. */
 static int flags_now(const struct device_facts *facts)
 {
-	return TUN_FLAGS | (facts->multi_queue ? IFF_MULTI_QUEUE : 0);
+	return IFF_TUN | TUN_FLAGS | (facts->multi_queue ? IFF_MULTI_QUEUE : 0);
 }
 
 static int flags_before(const struct device_facts *facts)
@@ -239,7 +239,7 @@ void device_step_complain(struct monitor *monitor, int error)
 static int make(struct monitor *monitor)
 {
 	struct device_facts facts = { 0 };
-	int error = join(monitor, TUN_FLAGS);
+	int error = join(monitor, IFF_TUN | TUN_FLAGS);
 
 	if (!error)
 		error = device_facts_find(monitor->inside, monitor->config->device, &facts);

@@ -34,10 +34,12 @@ static int refuse(const struct taking *taking, const char *reason)
 static int take_tun(const struct taking *taking)
 {
 	struct inherited *inherited = taking->inherited;
+	enum tunnel_link link;
 
 	if (inherited->tun >= 0)
 		return refuse(taking, "is a second device: a tunnel has one");
-	if (tun_attach(taking->fd, inherited->device, &inherited->pi))
+	if (tun_attach(taking->fd, inherited->device, &link, &inherited->pi) ||
+		link != TUNNEL_LINK_IP)
 		return refuse(taking, "is no TUN device that a tunnel could use");
 	inherited->tun = taking->fd;
 	return 0;

@@ -267,7 +267,7 @@ static int take_lock(struct monitor *monitor)
 {
 	const char *name = monitor->config->name;
 	char complaint[PLACE_COMPLAINT_SIZE];
-	int error = lock_take(name, &monitor->lock);
+	int error = monitor->lock < 0 ? lock_take(name, &monitor->lock) : 0;
 
 	if (!error && place_is_others(name, complaint)) {
 		monitor_error(monitor, "%s", complaint);
@@ -469,7 +469,7 @@ static int bring_up_and_run(struct monitor *monitor)
 	return error;
 }
 
-int monitor_run(struct config *config, bool no_hooks)
+int monitor_run(struct config *config, int lock, bool no_hooks)
 {
 	struct monitor *monitor = calloc(1, sizeof(*monitor));
 	int error = -ENOMEM;
@@ -480,7 +480,8 @@ int monitor_run(struct config *config, bool no_hooks)
 	}
 	monitor->config = config;
 	monitor->no_hooks = no_hooks;
-	monitor->lock = monitor->signals = monitor->listener = monitor->tun = monitor->netns = -1;
+	monitor->lock = lock;
+	monitor->signals = monitor->listener = monitor->tun = monitor->netns = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
 	monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)

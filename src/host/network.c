@@ -47,7 +47,8 @@ static uint64_t file_time(const struct monitor *monitor)
 {
 	struct stat file;
 
-	if (stat(monitor->config->path, &file) < 0 || file.st_mtim.tv_sec < 0)
+	if (monitor->config->from_options || stat(monitor->config->path, &file) < 0 ||
+		file.st_mtim.tv_sec < 0)
 		return 0;
 	return (uint64_t)file.st_mtim.tv_sec * 1000;
 }

@@ -50,6 +50,12 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 	const char *refusal;
 	int error;
 
+	if (monitor->config->from_options) {
+		add_problem(answer, LOG_ERR,
+			"the tunnel was given on the command line, so there is no file to read "
+			"again: stop it, and run it with other options");
+		return NULL;
+	}
 	if (credentials_has(monitor->config->path) && monitor->reload_file < 0) {
 		add_problem(answer, LOG_ERR,
 			"the tunnel's file is a copy that was made at the start, and only root can "

@@ -147,12 +147,12 @@ const char *rights_refusal(
 
 	if (hook && no_hooks)
 		snprintf(text, RIGHTS_REFUSAL_SIZE,
-			"%s is in the file, and hooks are refused (--no-hooks): remove the line, "
+			"%s is given, and hooks are refused (--no-hooks): remove it, "
 			"or start the tunnel without that option",
 			hook);
 	else if (hook && geteuid())
 		snprintf(text, RIGHTS_REFUSAL_SIZE,
-			"%s is in the file, and hooks are run by root alone: remove the line, or "
+			"%s is given, and hooks are run by root alone: remove it, or "
 			"start the tunnel as root",
 			hook);
 	else if (config->save && (geteuid() || credentials_has(config->path)))

@@ -39,6 +39,9 @@ static bool naive_field(struct fields *fields, unsigned type, const uint8_t *val
 		for (size_t i = 0; i < 16; i++)
 			fields->instance[i] = value[i];
 		return true;
+	case 5:
+		fields->is_switch = true;
+		return len == 0;
 	default:
 		return true;
 	}
@@ -73,6 +76,7 @@ static void check_same(const struct fields *a, const struct fields *b)
 		"ciphers differ");
 	FUZZ_CHECK(a->link == b->link, "link %u and %u", a->link, b->link);
 	FUZZ_CHECK(a->refusal == b->refusal, "refusal %u and %u", a->refusal, b->refusal);
+	FUZZ_CHECK(a->is_switch == b->is_switch, "switch %d and %d", a->is_switch, b->is_switch);
 	FUZZ_CHECK(a->has_instance == b->has_instance &&
 			   !memcmp(a->instance, b->instance, sizeof(a->instance)),
 		"instances differ");

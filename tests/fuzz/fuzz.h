@@ -86,7 +86,7 @@ static inline size_t fuzz_below(struct fuzz_input *input, size_t limit)
 /* A copy of exactly that length, so that a sanitizer sees what is read beyond it; to be freed. */
 static inline void *fuzz_copy(const void *bytes, size_t len)
 {
-	void *copy = malloc(len ? len : 1);
+	void *copy = calloc(len ? len : 1, 1);
 
 	if (!copy)
 		abort();

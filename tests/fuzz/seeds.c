@@ -152,6 +152,20 @@ static void write_inner_edges(void)
 	write_seed("inner", "edges", bytes, at);
 }
 
+/* A batch: the streams' payloads; then stream, form, and how it is spoilt. There and back: form,
+ * payload, segment. */
+static void write_frames(void)
+{
+	write_bytes("frames", "batch", 0, 20, 30, 40, 50, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0x42, 1, 0x42,
+		1, 2, 2, 3, 2, 3, 3, 0x0c, 4, 30, 6, 33, 3, 0, 0, 4, 8, 5, 0, 0, 2, 4, 1, 0, 0, 8,
+		3, 4, 2, 1, 7, 0, 0, END);
+	write_bytes("frames", "back-tcp4", 1, 0x30, 0x10, 0x27, 200, 0, END);
+	write_bytes("frames", "back-udp6-tagged", 1, 7, 0x10, 0x07, 100, 0, END);
+	write_bytes("frames", "back-other-type", 1, 0x40, 0x10, 0x07, 100, 0, 1, 0, 6, 8, END);
+	write_bytes("frames", "back-spoilt", 1, 0x4a, 0x10, 0x07, 100, 0, 0x13, 3, 0x81, 0, 1, 9, 2,
+		8, END);
+}
+
 static void write_offload(void)
 {
 	write_bytes("offload", "split-tcp4", 1, 0, 0, 0, 0, 0xfe, 0xff, 0, 0, 0, 0, 0x19, 3, 100, 0,
@@ -160,6 +174,10 @@ static void write_offload(void)
 		"offload", "split-udp6", 1, 3, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 33, 0, 120, 0, END);
 	write_bytes("offload", "merge", 2, 0, 0, 50, 5, 60, 2, 70, 7, 80, 0, 10, 1, 20, 0, 0, 0, 0,
 		1, 0, 1, 0, 2, 0, 2, 0, 3, 0, 3, 0, 0, 1, 3, 1, 0, 4, 0, 4, 0, 5, 0, 5, 0, END);
+	write_bytes("offload", "split-tagged", 7, 1, 0, 0, 0, 0, 0xfe, 0xff, 0, 0, 0, 0, 0x19, 3,
+		100, 0, 250, 1, END);
+	write_bytes("offload", "merge-frames", 5, 0, 0, 50, 5, 60, 2, 70, 7, 80, 0, 10, 1, 20, 0, 0,
+		0, 0, 0, 64, 1, 0, 64, 1, 1, 11, 3, 1, 0, 0, 64, 0, 0, 64, 0, END);
 }
 
 /* How they are joined; then steps modulo 11 (tunnel.c's step), the upper bit chooses the end. */
@@ -172,6 +190,13 @@ static void write_tunnels(void)
 		write_bytes("tunnel", name, kind, 0, 7, 0, 2, 2, 50, 176 - 11 * 4, 3, 1, 3, 2, 99,
 			0, 7, 1, 2, 4, 250, 0, 5, 3, 2, 3, 200, 6, 0, 1, 6, 3, 2, 2, 0, 0, 0, 7, 0,
 			2, 2, 100, END);
+	}
+	/* The same in frames; 32 makes an end a switch, and a plain one again. */
+	for (int kind = 8 + 2; kind < 16; kind++) {
+		snprintf(name, sizeof(name), "frames-%d", kind);
+		write_bytes("tunnel", name, kind, 0, 7, 0, 2, 2, 50, 176 - 11 * 4, 3, 0x4d, 3, 2,
+			99, 32, 0, 7, 0x86, 2, 4, 250, 0x80, 5, 0x3b, 2, 3, 200, 8, 60, 2, 0, 0, 0,
+			0, 2, 32, 0, 5, 2, 2, 2, 100, END);
 	}
 	write_bytes("tunnel", "strangers", 0xf1, 0, 7, 0, 2, 3, 10, 132, 7, 1, 3, 3, 60, END);
 	write_bytes("tunnel", "restart", 0x02, 0, 3, 0, 3, 3, 9, 0x80 | 0x40 | 6, 0, 3, 0, 3, 3, 20,
@@ -263,6 +288,7 @@ int main(int argc, char **argv)
 	write_config();
 	write_control();
 	write_fields();
+	write_frames();
 	write_handshakes();
 	write_inner();
 	write_inner_edges();

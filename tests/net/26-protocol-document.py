@@ -218,6 +218,7 @@ class End:
         expect("CIPHERS of the response", bytes([cv.CHACHA20_POLY1305]), seen.get(cv.CIPHERS))
         expect("LINK of the response", bytes([cv.IP_PACKETS]), seen.get(cv.LINK))
         expect("REFUSAL of the response", None, seen.get(cv.REFUSAL))
+        expect("SWITCH of the response", None, seen.get(cv.SWITCH))
         return Session(self, done.C, done.index_i, done.index_r, True)
 
     def refused(self, fields):
@@ -290,7 +291,7 @@ class End:
 
 # ---- What must be skipped, and what must not be accepted
 
-UNKNOWN = cv.field(200, b"from a later version") + cv.field(5, b"") + cv.field(255, b"\0")
+UNKNOWN = cv.field(200, b"from a later version") + cv.field(6, b"") + cv.field(255, b"\0")
 
 
 def accepted_fields(end):
@@ -298,6 +299,7 @@ def accepted_fields(end):
     return {
         "unknown types first": UNKNOWN + usual,
         "unknown types last": usual + UNKNOWN,
+        "SWITCH, which says nothing of an IP tunnel": usual + cv.field(cv.SWITCH, b""),
         "PADDING twice": cv.field(cv.PADDING, b"\0") + usual + cv.field(cv.PADDING, b"not zero"),
         "1280 bytes of fields": usual + cv.field(cv.PADDING, bytes(cv.FIELDS_MAX - len(usual) - 3)),
         "ciphers that nobody knows, then one": end.fields(ciphers=(77, 0, 255, cv.CHACHA20_POLY1305)),
@@ -322,6 +324,8 @@ def dropped_fields(end):
         "LINK of two bytes": ciphers + cv.field(cv.LINK, b"\1\0") + instance,
         "LINK 0": ciphers + cv.field(cv.LINK, b"\0") + instance,
         "INSTANCE of 15 bytes": ciphers + link + cv.field(cv.INSTANCE, bytes(15)),
+        "SWITCH of one byte": usual + cv.field(cv.SWITCH, b"\1"),
+        "SWITCH twice": usual + 2 * cv.field(cv.SWITCH, b""),
         "1281 bytes of fields": usual + cv.field(cv.PADDING, bytes(cv.FIELDS_MAX - len(usual) - 2)),
     }
     if instance:
@@ -412,6 +416,7 @@ def run_shared(end):
 def run_public(end):
     step("culvert begins; we choose what was not offered")
     first = end.their_initiation(30)
+    expect("SWITCH of the initiation", None, first.offer.get(cv.SWITCH))
     expect("the offer of an end that is set to one cipher", b"\1", first.offer[cv.CIPHERS])
     wrong = end.answer(first, end.fields(ciphers=(cv.AES_256_GCM,)))
     expect("a message after a wrong choice", None, wrong.receive(0.5))

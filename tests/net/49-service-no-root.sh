@@ -78,12 +78,12 @@ step "hooks are refused before anything is done"
 for hook in PreUp PostUp PreDown PostDown; do
 	write_conf a "$interface\n$hook = touch $tmp/hook" "$peer"
 	hand_over a
-	refuses "$hook is in the file, and hooks are refused \(--no-hooks\)" \
+	refuses "$hook is given, and hooks are refused \(--no-hooks\)" \
 		ns a timeout 10 "$build/culvert" run --no-hooks "$(conf a)"
 	start_without_root a run
 	wait_for 10 "it ends" gone culvert-a
 	unset "pid_of[culvert-a]"
-	grep -q "$hook is in the file, and hooks are run by root alone" "$tmp/culvert-a.log" || fail "$hook was not refused"
+	grep -q "$hook is given, and hooks are run by root alone" "$tmp/culvert-a.log" || fail "$hook was not refused"
 done
 write_conf a "$interface\nSaveConfig = true" "$peer"
 hand_over a
@@ -172,9 +172,9 @@ expect_equal "open files of the monitor that are the tunnel's" 0 \
 	"$(find -L "/proc/$monitor/fd" -samefile "$tmp/etc/culvert/$(dev a).conf" | wc -l)"
 [ -n "$(ip -n "$prefix-a" route show 10.81.0.0/16)" ] || fail "the reload added no route"
 sed -i '/^\[Interface\]/a PostUp = true' "$(conf a)"
-refuses 'PostUp is in the file, and hooks are refused' reload
+refuses 'PostUp is given, and hooks are refused' reload
 unset MAINPID
-refuses 'PostUp is in the file, and hooks are refused' reload --hand-over
+refuses 'PostUp is given, and hooks are refused' reload --hand-over
 "$build/culvert" status >"$tmp/status"
 expect_match "exit status of culvert status, by the other tunnels here" '^[04]$' $?
 grep -q berlin "$tmp/status" || fail "culvert status without a name does not show the peer"

@@ -73,6 +73,10 @@ now=
 for unit; do
 	case $verb$now in
 	enableyes) start "$unit" || give_up "$unit does not start: $(tail -n 3 "$TUTORIAL_LOG-$unit.log")" ;;
+	restart)
+		stop "$unit"
+		start "$unit" || give_up "$unit does not start again: $(tail -n 3 "$TUTORIAL_LOG-$unit.log")"
+		;;
 	disableyes) stop "$unit" ;;
 	*) give_up "what is $verb?" ;;
 	esac

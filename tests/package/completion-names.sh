@@ -32,9 +32,9 @@ zsh_options() { # [COMMAND]
 
 for shell in fish zsh; do
 	expect_equal "the commands for $shell" "$(commands | sort)" "$("${shell}_commands" | sort)"
-	expect_equal "the options for $shell without a command" "$(options)" "$("${shell}_options")"
+	expect_equal "the options for $shell without a command" "$(own_options)" "$("${shell}_options")"
 	for command in $(commands); do
-		expect_equal "the options of $command for $shell" "$(options "$command")" "$("${shell}_options" "$command")"
+		expect_equal "the options of $command for $shell" "$(own_options "$command")" "$("${shell}_options" "$command")"
 	done
 done
 pass

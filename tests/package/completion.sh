@@ -6,6 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 culvert=$build/culvert
+export PATH=$build:$PATH # the shells ask it for the keys of a file
 root=$tmp/root # stands for /
 
 # The commands that "culvert --help" names.
@@ -14,8 +15,16 @@ commands() { "$culvert" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p'; }
 # The options that the help of a command names, or without a command that of culvert. Each command has --help.
 options() { # [COMMAND]
 	[ "${1-}" != help ] || return 0
+	options_in <<<"$("$culvert" "$@" --help)"
+}
+# Without the keys of a file, which the program alone has a list of.
+own_options() { # [COMMAND]
+	[ "${1-}" != help ] || return 0
+	options_in <<<"$("$culvert" "$@" --help | sed '/in place of a file, which/,$d')"
+}
+options_in() {
 	{
-		"$culvert" "$@" --help | grep -E '^ {2,6}-' | grep -oE '^ *-[a-zA-Z], --[a-z-]+|^ *--[a-z-]+' | grep -oE -- '-[-a-zA-Z]+'
+		grep -E '^ {2,6}-' | grep -oE '^ *-[a-zA-Z], --[a-z-]+|^ *--[a-z-]+' | grep -oE -- '-[-a-zA-Z]+'
 		printf '%s\n' -h --help
 	} | sort -u
 }
@@ -37,7 +46,12 @@ cases() {
 		culvert run -v | home office
 		culvert run office |
 		culvert run --v| --verbose
-		culvert run --n| --no-hooks
+		culvert run --n| --name --no-hooks
+		culvert run --shared| --shared-key-file
+		culvert run --address |
+		culvert run --address 10.9.0.1/30 |
+		culvert run --address 10.9.0.1/30 --mt| --mtu
+		culvert check --allowed| --allowed-ips
 		culvert check office h| home
 		culvert strip | home office
 		culvert block | home office

@@ -135,8 +135,30 @@ void sim_ip(uint8_t *packet, int family, unsigned from, unsigned to, size_t len)
 	inner_address(packet + 24, family, to);
 }
 
+void sim_mac(uint8_t address[6], unsigned number)
+{
+	memset(address, 0, 6);
+	address[0] = 2; /* locally administered */
+	address[5] = (uint8_t)(number + 1);
+}
+
+/* A frame's header before the test packet of a number. */
+static size_t make_link_header(uint8_t *frame, unsigned from, unsigned to, uint64_t number)
+{
+	uint8_t *type = frame + 12;
+
+	sim_mac(frame, to);
+	sim_mac(frame + 6, from);
+	if (number % 3 == 2) {
+		memcpy(type, (const uint8_t[]){ 0x81, 0, 0x20, (uint8_t)number }, 4);
+		type += 4;
+	}
+	memcpy(type, number % 2 ? "\x86\xdd" : "\x08\x00", 2);
+	return (size_t)(type + 2 - frame);
+}
+
 /* The test packet of a number: everything about it follows from the number and the two ends. */
-static size_t make_packet(uint8_t *packet, unsigned from, unsigned to, uint64_t number)
+static size_t make_ip(uint8_t *packet, unsigned from, unsigned to, uint64_t number)
 {
 	const int family = number % 2 ? AF_INET6 : AF_INET;
 	const size_t header = family == AF_INET ? 20 : 40;
@@ -152,6 +174,16 @@ static size_t make_packet(uint8_t *packet, unsigned from, unsigned to, uint64_t 
 	for (size_t i = header + 16; i < len; i++)
 		packet[i] = (uint8_t)(number + i * (from + 3));
 	return len;
+}
+
+static size_t make_packet(
+	uint8_t *packet, const struct sim_end *end, unsigned from, unsigned to, uint64_t number)
+{
+	const size_t link = end->carries == TUNNEL_LINK_ETHERNET
+				    ? make_link_header(packet, from, to, number)
+				    : 0;
+
+	return link + make_ip(packet + link, from, to, number);
 }
 
 enum sim_message sim_classify(const uint8_t *data, size_t len)
@@ -364,7 +396,8 @@ static void count_delivered(struct sim_flow *flow, uint64_t number)
 
 static void take_packet(struct sim_end *end, const uint8_t *packet, size_t len)
 {
-	const size_t header = packet[0] >> 4 == 4 ? 20 : 40;
+	const size_t link = end->carries == TUNNEL_LINK_ETHERNET ? packet[12] == 0x81 ? 18 : 14 : 0;
+	const size_t header = link + (len > link && packet[link] >> 4 == 4 ? 20 : 40);
 	uint8_t expected[SIM_PACKET_MAX];
 	uint64_t number = 0;
 
@@ -378,10 +411,14 @@ static void take_packet(struct sim_end *end, const uint8_t *packet, size_t len)
 	const uint8_t *trace = packet + header;
 
 	assert_true(trace[1] < end->sim->end_count);
+	if (link && trace[2] != end->number) {
+		end->overheard++;
+		return;
+	}
 	assert_int_equal(trace[2], end->number);
 	for (int i = 7; i >= 0; i--)
 		number = number << 8 | trace[8 + i];
-	assert_int_equal(make_packet(expected, trace[1], trace[2], number), len);
+	assert_int_equal(make_packet(expected, end, trace[1], trace[2], number), len);
 	assert_memory_equal(packet, expected, len);
 	count_delivered(&end->sim->flows[trace[1]][end->number], number);
 }
@@ -483,7 +520,7 @@ uint64_t sim_send(struct sim_end *from, struct sim_end *to)
 	uint8_t packet[SIM_PACKET_MAX];
 
 	flow_reserve(flow, number);
-	sim_outbound(from, packet, make_packet(packet, from->number, to->number, number));
+	sim_outbound(from, packet, make_packet(packet, from, from->number, to->number, number));
 	return number;
 }
 
@@ -537,7 +574,8 @@ static void configure_link(struct sim_end *end, const struct sim_end *other)
 	if (!end->shared) {
 		assert_int_equal(tunnel_add_peer(end->tunnel, other->public_key, &peer), 0);
 		assert_int_equal(tunnel_set_psk(end->tunnel, peer, link->psk), 0);
-		allow(end, peer, other->number);
+		if (end->carries == TUNNEL_LINK_IP)
+			allow(end, peer, other->number);
 	}
 	assert_int_equal(tunnel_set_cipher(end->tunnel, peer, link->cipher, link->fixed), 0);
 	if (link->endpoint)
@@ -561,7 +599,7 @@ static void start(struct sim_end *end)
 {
 	end->tunnel = tunnel_new(&sim_ops, end);
 	assert_non_null(end->tunnel);
-	tunnel_set_link(end->tunnel, end->carries);
+	assert_int_equal(tunnel_set_link(end->tunnel, end->carries), 0);
 	tunnel_set_mtu(end->tunnel, end->mtu);
 	configure_key(end);
 	for (unsigned i = 0; i < end->sim->end_count; i++)
@@ -571,7 +609,7 @@ static void start(struct sim_end *end)
 	sim_touch(end);
 }
 
-struct sim_end *sim_add(struct sim *sim)
+static struct sim_end *add_end(struct sim *sim, enum tunnel_link link, unsigned mtu)
 {
 	struct sim_end *end = calloc(1, sizeof(*end));
 
@@ -583,12 +621,22 @@ struct sim_end *sim_add(struct sim *sim)
 	end->address = sim_address4(end->number + 1, 51820);
 	end->boot_offset = (end->number + 1) * 1000 * SECOND;
 	end->wall_offset = UINT64_C(1700000000) * SECOND;
-	end->carries = TUNNEL_LINK_IP;
-	end->mtu = 1420;
+	end->carries = link;
+	end->mtu = mtu;
 	key_generate_private(end->private_key);
 	key_derive_public(end->public_key, end->private_key);
 	start(end);
 	return end;
+}
+
+struct sim_end *sim_add(struct sim *sim)
+{
+	return add_end(sim, TUNNEL_LINK_IP, 1420);
+}
+
+struct sim_end *sim_add_ethernet(struct sim *sim)
+{
+	return add_end(sim, TUNNEL_LINK_ETHERNET, 1400);
 }
 
 void sim_restart(struct sim_end *end)
@@ -650,6 +698,15 @@ struct sim *sim_pair(uint64_t seed, const struct sim_kind *kind)
 	struct sim_end *a = sim_add(sim);
 
 	sim_join(a, sim_add(sim), kind);
+	return sim;
+}
+
+struct sim *sim_pair_ethernet(uint64_t seed, const struct sim_kind *kind)
+{
+	struct sim *sim = sim_new(seed);
+	struct sim_end *a = sim_add_ethernet(sim);
+
+	sim_join(a, sim_add_ethernet(sim), kind);
 	return sim;
 }
 
@@ -926,7 +983,9 @@ int sim_main(const char *name, const struct sim_scenario *scenarios, size_t coun
 		for (size_t k = 0; k < (scenarios[i].once ? 1 : KINDS); k++) {
 			struct job *job = &jobs[used];
 
-			if (!is_here(&sim_kinds[k]))
+			if (!is_here(&sim_kinds[k]) ||
+				(scenarios[i].culvert &&
+					sim_kinds[k].cipher == PEER_CIPHER_WIREGUARD))
 				continue;
 			job->scenario = &scenarios[i];
 			job->kind = &sim_kinds[k];

@@ -8,7 +8,8 @@
  *
  * Test packets carry who sent them and a sequence number, and their content follows from those:
  * each is checked when it is delivered. One that comes twice or differs in a byte fails the test at
- * once; losses and changes of order are counted.
+ * once; losses and changes of order are counted. Between ends that carry Ethernet they are in
+ * frames, every third with a VLAN tag.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -96,6 +97,7 @@ struct sim_end {
 	/* Instead of taking the test packet, for tests that have outputs merged. */
 	void (*deliver)(struct sim_end *end, const struct iovec *parts, size_t count);
 	unsigned delivered;
+	unsigned overheard; /* of them, frames for others */
 	uint64_t delivered_time;
 	const struct aead *cipher;      /* of the last session */
 	uint8_t packet[SIM_PACKET_MAX]; /* the last one delivered */
@@ -152,12 +154,16 @@ void sim_free(struct sim *sim);
 /* An end with a key, up, joined to nobody. Owned by the sim. */
 struct sim_end *sim_add(struct sim *sim);
 
+/* One that carries Ethernet frames. */
+struct sim_end *sim_add_ethernet(struct sim *sim);
+
 /* Makes both ends each other's peers, before anything was sent. With a shared key they cannot have
  * others. */
 void sim_join(struct sim_end *a, struct sim_end *b, const struct sim_kind *kind);
 
 /* sim_new with two ends joined: ends[0] and ends[1]. */
 struct sim *sim_pair(uint64_t seed, const struct sim_kind *kind);
+struct sim *sim_pair_ethernet(uint64_t seed, const struct sim_kind *kind);
 
 /* A new process with the same configuration. */
 void sim_restart(struct sim_end *end);
@@ -210,6 +216,9 @@ enum sim_message sim_classify(const uint8_t *data, size_t len);
 /* An IPv4 or IPv6 packet with a valid header: ends' inner addresses, len bytes in all. */
 void sim_ip(uint8_t *packet, int family, unsigned from, unsigned to, size_t len);
 
+/* The Ethernet address of an end's host. */
+void sim_mac(uint8_t address[6], unsigned number);
+
 /* Below limit. */
 uint64_t sim_random(struct sim *sim, uint64_t limit);
 
@@ -239,16 +248,22 @@ extern const struct sim_kind *const sim_kind_wireguard, *const sim_kind_auto,
 struct sim_scenario {
 	const char *name;
 	void (*run)(const struct sim_kind *kind);
-	bool once; /* with one kind only, or with each */
+	bool once;    /* with one kind only, or with each */
+	bool culvert; /* with each of the culvert dialect */
 };
 
-#define SIM_EACH(function)                 \
-	{                                  \
-#function, function, false \
+#define SIM_EACH(function)                        \
+	{                                         \
+#function, function, false, false \
 	}
-#define SIM_ONCE(function)                \
-	{                                 \
-#function, function, true \
+#define SIM_ONCE(function)                       \
+	{                                        \
+#function, function, true, false \
+	}
+
+#define SIM_CULVERT(function)                    \
+	{                                        \
+#function, function, false, true \
 	}
 
 /* A main: runs each scenario with each kind that this machine has. */

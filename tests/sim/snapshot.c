@@ -102,6 +102,8 @@ static void fill(struct snapshot *snapshot, const struct tunnel *tunnel)
 		tunnel->wakeups.count * sizeof(*tunnel->wakeups.heap), tunnel->wakeups.heap);
 	if (!snapshot->loaded)
 		add_block(snapshot, "the cookie checker", tunnel->checker);
+	if (tunnel->addresses)
+		add_block(snapshot, "the table of addresses", tunnel->addresses);
 	add_tunnel(snapshot, tunnel);
 }
 

@@ -226,7 +226,7 @@ static const struct wrong wrong_keys[] = {
 	{ INTERFACE "PrivateKeyFile = good.key\n", 3,
 		"exclude each other: remove line 2 or line 3" },
 	{ INTERFACE "SharedKey = " KEY_2 "\n[Peer]\nPublicKey = " PUBLIC_1, 2,
-		"remove this line or line 3" },
+		"remove this or line 3" },
 	{ SHARED "SharedKeyFile = good.key\n[Peer]\n", 3, "exclude each other" },
 	{ PEER "PresharedKey = " KEY_2 "\nPresharedKeyFile = good.key\n", 6, "exclude each other" },
 	{ SHARED, 1, "needs a [Peer]" },

@@ -53,7 +53,7 @@ static inline void add_slots(size_t count)
 	memcpy(originals, slots, count * SLOT);
 	offload_merge_begin(&merge, true, true);
 	for (size_t i = 0; i < count; i++)
-		assert_true(offload_merge_add(&merge, slots[i], lengths[i]));
+		assert_true(offload_merge_add(&merge, slots[i], lengths[i], link_header));
 }
 
 /* The next output is that packet, as it was. */

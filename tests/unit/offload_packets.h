@@ -31,6 +31,23 @@ enum {
 	UDP = 17,
 };
 
+/* Of the link header that a test's packets have; 0: they are IP packets. */
+static size_t link_header;
+
+/* To run tests with each: after NULL IP packets, then frames of no, one and two VLAN tags. Their
+ * name; NULL: that was all. */
+static inline const char *next_link(const char *present)
+{
+	static const char *const names[] = { "Ethernet", "one tag", "two tags" };
+
+	if (!present) {
+		link_header = 0;
+		return "IP";
+	}
+	link_header = link_header ? link_header + 4 : 14;
+	return link_header <= 22 ? names[(link_header - 14) / 4] : NULL;
+}
+
 static uint64_t random_state;
 
 /* splitmix64 */
@@ -41,6 +58,12 @@ static inline uint64_t next_random(void)
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
+}
+
+/* How often, where IP packets take so many: much of the way is the same for frames. */
+static inline size_t rounds(size_t of_packets)
+{
+	return link_header ? of_packets / 3 : of_packets;
 }
 
 static inline size_t below(size_t bound)
@@ -104,6 +127,7 @@ static inline uint32_t fold(uint32_t sum)
 
 /* Everything that makes a packet. Bytes are drawn from seed where they do not matter. */
 struct plan {
+	uint8_t link; /* a number for all of the link header that is not of its form */
 	int version;
 	int protocol;
 	uint8_t addresses; /* a number for a pair of addresses */
@@ -170,7 +194,7 @@ static inline struct plan plain(int kind)
 
 static inline size_t transport_of(const struct plan *plan)
 {
-	return plan->version == 4 ? 20 + plan->ip_options : 40 + plan->extension;
+	return link_header + (plan->version == 4 ? 20 + plan->ip_options : 40 + plan->extension);
 }
 
 static inline size_t headers_of(const struct plan *plan)
@@ -180,8 +204,8 @@ static inline size_t headers_of(const struct plan *plan)
 
 static inline uint32_t slow_pseudo(const uint8_t *packet, int protocol, size_t len)
 {
-	const uint32_t addresses =
-		packet[0] >> 4 == 4 ? slow_sum(packet + 12, 8) : slow_sum(packet + 8, 32);
+	const uint8_t *ip = packet + link_header;
+	const uint32_t addresses = ip[0] >> 4 == 4 ? slow_sum(ip + 12, 8) : slow_sum(ip + 8, 32);
 
 	return fold(addresses + (uint32_t)protocol + (uint32_t)len);
 }
@@ -191,13 +215,14 @@ static inline void write_lengths_and_checks(
 	uint8_t *packet, size_t len, size_t transport, int protocol)
 {
 	uint8_t *check = packet + transport + (protocol == TCP ? 16 : 6);
+	uint8_t *ip = packet + link_header;
 
-	if (packet[0] >> 4 == 4) {
-		write16(packet + 2, len);
-		write16(packet + 10, 0);
-		write16(packet + 10, ~slow_sum(packet, (size_t)(packet[0] & 15) * 4) & 0xffff);
+	if (ip[0] >> 4 == 4) {
+		write16(ip + 2, len - link_header);
+		write16(ip + 10, 0);
+		write16(ip + 10, ~slow_sum(ip, (size_t)(ip[0] & 15) * 4) & 0xffff);
 	} else {
-		write16(packet + 4, len - 40);
+		write16(ip + 4, len - link_header - 40);
 	}
 	if (protocol == UDP)
 		write16(packet + transport + 4, len - transport);
@@ -209,6 +234,16 @@ static inline void write_lengths_and_checks(
 	if (protocol == UDP && !sum)
 		sum = 0xffff;
 	write16(check, sum);
+}
+
+static inline void build_link(const struct plan *plan, uint8_t *packet)
+{
+	for (size_t i = 0; i < link_header; i++)
+		packet[i] = (uint8_t)(2 + plan->link + i * 28);
+	for (size_t tag = 12; tag + 2 < link_header; tag += 4)
+		write16(packet + tag, tag == 12 ? 0x8100 : 0x88a8);
+	if (link_header)
+		write16(packet + link_header - 2, plan->version == 4 ? 0x0800 : 0x86dd);
 }
 
 static inline void build_ip(const struct plan *plan, uint8_t *packet)
@@ -245,7 +280,8 @@ static inline size_t build(const struct plan *plan, uint8_t *packet)
 	const size_t transport = transport_of(plan), headers = headers_of(plan);
 	uint8_t *at = packet + transport;
 
-	build_ip(plan, packet);
+	build_link(plan, packet);
+	build_ip(plan, packet + link_header);
 	write16(at, plan->source_port);
 	write16(at + 2, plan->destination_port);
 	if (plan->protocol == TCP) {
@@ -301,8 +337,8 @@ static inline size_t slow_segment(const uint8_t *packet, size_t len,
 
 	memcpy(segment, packet, headers);
 	memcpy(segment + headers, packet + from, payload);
-	if (segment[0] >> 4 == 4)
-		write16(segment + 4, (read16(packet + 4) + n) & 0xffff);
+	if (segment[link_header] >> 4 == 4)
+		write16(segment + link_header + 4, (read16(packet + link_header + 4) + n) & 0xffff);
 	if (protocol == TCP) {
 		uint8_t *tcp = segment + transport;
 
@@ -316,10 +352,12 @@ static inline size_t slow_segment(const uint8_t *packet, size_t len,
 	return headers + payload;
 }
 
-/* Any packet of any sort that has an own transport header; the payload at most max. */
+/* Any packet of any sort that has an own transport header, at most 65535 bytes with the link
+ * header; the payload at most max. */
 static inline struct plan random_plan(size_t max)
 {
 	struct plan plan = {
+		.link = (uint8_t)next_random(),
 		.version = next_random() % 2 ? 4 : 6,
 		.protocol = next_random() % 2 ? TCP : UDP,
 		.addresses = (uint8_t)next_random(),

@@ -59,16 +59,18 @@ static void assert_same(const struct fields *a, const struct fields *b)
 	if (a->has_instance)
 		assert_memory_equal(a->instance, b->instance, FIELD_INSTANCE_LEN);
 	assert_int_equal(a->refusal, b->refusal);
+	assert_int_equal(a->is_switch, b->is_switch);
 }
 
-/* Every combination of what may be set; bit 3 and up: how many ciphers. */
+/* Every combination of what may be set; bit 4 and up: how many ciphers. */
 static struct fields make_fields(unsigned combination)
 {
 	struct fields fields = {
-		.cipher_count = combination >> 3,
+		.cipher_count = combination >> 4,
 		.link = combination & 1 ? (uint8_t)(1 + next_random() % 255) : 0,
 		.has_instance = combination & 2,
 		.refusal = combination & 4 ? (uint8_t)(1 + next_random() % 255) : 0,
+		.is_switch = combination & 8,
 	};
 
 	for (size_t i = 0; i < fields.cipher_count; i++)
@@ -79,7 +81,7 @@ static struct fields make_fields(unsigned combination)
 	return fields;
 }
 
-enum { COMBINATIONS = (AEAD_COUNT_MAX + 1) << 3 };
+enum { COMBINATIONS = (AEAD_COUNT_MAX + 1) << 4 };
 
 static void test_round_trip(void **state)
 {
@@ -95,6 +97,7 @@ static void test_round_trip(void **state)
 		len += fields.link ? 4 : 0;
 		len += fields.has_instance ? 19 : 0;
 		len += fields.refusal ? 4 : 0;
+		len += fields.is_switch ? 3 : 0;
 		memset(&written, 0xee, sizeof(written));
 		memset(&again, 0xee, sizeof(again));
 		fields_write(&written, &fields);
@@ -108,13 +111,14 @@ static void test_round_trip(void **state)
 static void test_layout(void **state)
 {
 	static const uint8_t expected[] = { 1, 2, 0, 3, 1, 2, 1, 0, 2, 3, 16, 0, 0, 1, 2, 3, 4, 5,
-		6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 4, 1, 0, 1 };
+		6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 4, 1, 0, 1, 5, 0, 0 };
 	struct fields fields = {
 		.ciphers = { 3, 1 },
 		.cipher_count = 2,
 		.link = 2,
 		.has_instance = true,
 		.refusal = FIELD_REFUSAL_CIPHER,
+		.is_switch = true,
 	};
 	struct noise_fields written;
 
@@ -134,8 +138,8 @@ static void test_truncation(void **state)
 	for (unsigned i = 0; i < COMBINATIONS; i++) {
 		const struct fields fields = make_fields(i);
 		const bool present[] = { fields.cipher_count > 0, fields.link != 0,
-			fields.has_instance, fields.refusal != 0 };
-		const size_t lens[] = { 3 + fields.cipher_count, 4, 19, 4 };
+			fields.has_instance, fields.refusal != 0, fields.is_switch };
+		const size_t lens[] = { 3 + fields.cipher_count, 4, 19, 4, 3 };
 		struct noise_fields written;
 
 		fields_write(&written, &fields);
@@ -146,7 +150,7 @@ static void test_truncation(void **state)
 			unsigned before = 0;
 			struct fields again;
 
-			while (before < 4 && border + (present[before] ? lens[before] : 0) <= cut) {
+			while (before < 5 && border + (present[before] ? lens[before] : 0) <= cut) {
 				border += present[before] ? lens[before] : 0;
 				before++;
 			}
@@ -158,7 +162,8 @@ static void test_truncation(void **state)
 			assert_int_equal(again.cipher_count > 0, before > 0 && present[0]);
 			assert_int_equal(again.link != 0, before > 1 && present[1]);
 			assert_int_equal(again.has_instance, before > 2 && present[2]);
-			assert_int_equal(again.refusal, 0);
+			assert_int_equal(again.refusal != 0, before > 3 && present[3]);
+			assert_false(again.is_switch);
 		}
 	}
 }
@@ -181,6 +186,8 @@ static void test_lengths(void **state)
 				good = len == 1;
 			else if (type == FIELD_INSTANCE)
 				good = len == FIELD_INSTANCE_LEN;
+			else if (type == FIELD_SWITCH)
+				good = len == 0;
 			append(&in, type, value, len);
 			if (fields_read(&fields, &in) != (good ? 0 : -EPROTO))
 				fail_msg("type %u, %zu bytes", type, len);
@@ -195,7 +202,9 @@ static void test_duplicates(void **state)
 	(void)state;
 	for (unsigned type = 0; type < 256; type++)
 		for (int between = 0; between < 2; between++) {
-			const size_t len = type == FIELD_INSTANCE ? FIELD_INSTANCE_LEN : 1;
+			const size_t len = type == FIELD_INSTANCE ? FIELD_INSTANCE_LEN
+					   : type == FIELD_SWITCH ? 0
+								  : 1;
 			struct noise_fields in = { .len = 0 };
 			struct fields fields;
 
@@ -218,10 +227,12 @@ static void test_unknown_skipped(void **state)
 		uint8_t noise[200];
 		struct noise_fields in = { .len = 0 };
 		struct fields again;
-		unsigned unknown = FIELD_REFUSAL + 1;
+		unsigned unknown = FIELD_SWITCH + 1;
 
 		memset(noise, 0xff, sizeof(noise));
 		append(&in, unknown++, noise, next_random() % sizeof(noise));
+		if (fields.is_switch)
+			append(&in, FIELD_SWITCH, NULL, 0);
 		if (fields.refusal)
 			append(&in, FIELD_REFUSAL, &fields.refusal, 1);
 		append(&in, FIELD_PADDING, noise, next_random() % sizeof(noise));
@@ -330,7 +341,8 @@ static bool naive_read(struct fields *fields, const uint8_t *bytes, size_t len)
 		if (at > len || (++counts[type] > 1 && type))
 			return false;
 		if ((type == 1 && n == 0) || (type == 3 && n != 16) ||
-			((type == 2 || type == 4) && (n != 1 || *value == 0)))
+			((type == 2 || type == 4) && (n != 1 || *value == 0)) ||
+			(type == 5 && n != 0))
 			return false;
 		for (size_t i = 0; type == 1 && i < n && i < AEAD_COUNT_MAX; i++)
 			fields->ciphers[fields->cipher_count++] = value[i];
@@ -342,6 +354,8 @@ static bool naive_read(struct fields *fields, const uint8_t *bytes, size_t len)
 		}
 		if (type == 4)
 			fields->refusal = *value;
+		if (type == 5)
+			fields->is_switch = true;
 	}
 	return true;
 }

@@ -2,7 +2,9 @@
 /* Splitting super-packets, against a slow way to do it. test_offload_merge has the way back. */
 #include "offload_packets.h"
 
-static uint8_t packet[65536 + 64], original[65536], wanted[65536];
+#include "core/frame.h"
+
+static uint8_t packet[65600 + 64], original[65600], wanted[65600];
 static bool split_as_ecn; /* the flag makes no difference */
 
 /* Takes all segments and compares each, then scribbles on it: it has been sent. */
@@ -17,7 +19,7 @@ static void check_split(size_t len, const struct virtio_net_hdr *header)
 	memset(packet + len, 0xa5, 64);
 	if (split_as_ecn)
 		given.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-	assert_int_equal(offload_split_begin(&split, &given, packet, len), 0);
+	assert_int_equal(offload_split_begin(&split, &given, packet, len, link_header), 0);
 	while ((got = offload_split_next(&split, &segment))) {
 		const size_t expected = slow_segment(original, len, header, n, wanted);
 
@@ -41,7 +43,7 @@ static void test_random_super_packets(void **state)
 
 	(void)state;
 	random_state = 1;
-	for (int i = 0; i < 30000; i++) {
+	for (int i = (int)rounds(30000); i--;) {
 		const struct plan plan = random_plan(i % 64 ? 2500 : 65535);
 		const size_t gso_size = i % 8 ? 1 + below(1500) : 1 + below(plan.payload / 8 + 20);
 		struct virtio_net_hdr header;
@@ -53,7 +55,7 @@ static void test_random_super_packets(void **state)
 		check_split(len, &header);
 	}
 	split_as_ecn = false;
-	assert_true(segments > 200000);
+	assert_true(segments > rounds(200000));
 }
 
 /* "tiny MSS losing tails": every byte of the payload comes out, in its order, whatever the size;
@@ -74,7 +76,7 @@ static void test_tiny_mss_keeps_tails(void **state)
 	struct plan longest = plain_tcp(4);
 	struct virtio_net_hdr header;
 
-	longest.payload = 65535 - headers_of(&longest);
+	longest.payload = link_header + 65535 - headers_of(&longest);
 	check_split(build_super(&longest, 1, packet, &header), &header);
 }
 
@@ -93,7 +95,8 @@ static void test_sizes_at_the_edge(void **state)
 
 			check_split(len, &header);
 			build_super(&plan, gso_size, packet, &header);
-			assert_int_equal(offload_split_begin(&split, &header, packet, len), 0);
+			assert_int_equal(
+				offload_split_begin(&split, &header, packet, len, link_header), 0);
 			assert_int_equal(
 				split.count, payload ? (payload + gso_size - 1) / gso_size : 1);
 		}
@@ -126,10 +129,11 @@ static void test_flags_by_segment(void **state)
 		const size_t len = build_super(&plan, 1000, packet, &header);
 
 		header.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-		assert_int_equal(offload_split_begin(&split, &header, packet, len), 0);
+		assert_int_equal(offload_split_begin(&split, &header, packet, len, link_header), 0);
 		assert_int_equal(split.count, 3);
 		for (size_t n = 0; n < 3; n++) {
 			assert_int_not_equal(offload_split_next(&split, &segment), 0);
+			segment += link_header;
 			assert_int_equal(segment[20 + 13], expected[n]);
 			/* the identification and the sequence number go over their ends */
 			assert_int_equal(read16(segment + 4), (0xfffe + n) & 0xffff);
@@ -164,6 +168,9 @@ enum change {
 	LONG_IP_HEADER,
 	UFO,
 	TUNNEL_TYPE,
+	OTHER_ETHERTYPE, /* from here on of the link header, if there is one */
+	ANOTHER_TAG,
+	A_LENGTH,
 	CHANGES,
 };
 
@@ -182,7 +189,7 @@ static void apply_to_header(enum change change, struct virtio_net_hdr *header)
 	if (change == START_FAR)
 		header->csum_start = 0xffff;
 	if (change == SHORT_IP_HEADER)
-		header->csum_start = 16;
+		header->csum_start = (uint16_t)(link_header + 16);
 	if (change == OFFSET_OTHER)
 		header->csum_offset = 6;
 	if (change == OFFSET_FAR)
@@ -195,32 +202,38 @@ static void apply_to_header(enum change change, struct virtio_net_hdr *header)
 
 static size_t apply_to_packet(enum change change, size_t len)
 {
+	uint8_t *ip = packet + link_header;
+
 	if (change == WRONG_VERSION)
-		packet[0] = 0x65;
+		ip[0] = 0x65;
 	if (change == WRONG_PROTOCOL)
-		packet[9] = UDP;
+		ip[9] = UDP;
 	if (change == TCP_OFFSET_SMALL)
-		packet[32] = 0x40;
+		ip[32] = 0x40;
 	if (change == MORE_FRAGMENTS)
-		write16(packet + 6, 0x2000);
+		write16(ip + 6, 0x2000);
 	if (change == LATER_FRAGMENT)
-		write16(packet + 6, 0x0001);
+		write16(ip + 6, 0x0001);
 	if (change == SHORT_IP_HEADER) {
-		packet[0] = 0x44;
-		packet[16 + 12] = 0x50;
+		ip[0] = 0x44;
+		ip[16 + 12] = 0x50;
 	}
 	if (change == LONG_IP_HEADER)
-		packet[0] = 0x4f;
+		ip[0] = 0x4f;
 	if (change == TCP_OFFSET_BEYOND) {
-		packet[32] = 0xf0;
-		return 20 + 59;
+		ip[32] = 0xf0;
+		return link_header + 20 + 59;
 	}
+	if (change >= OTHER_ETHERTYPE && link_header)
+		write16(ip - 2, change == OTHER_ETHERTYPE ? 0x86dd
+				: change == ANOTHER_TAG   ? 0x8100
+							  : 1000);
 	if (change == OVERLONG)
-		return 65536;
-	return change == CUT_IN_TRANSPORT ? 39
-	       : change == CUT_IN_IP      ? 19
-	       : change == CUT_TO_ONE     ? 1
-	       : change == EMPTY          ? 0
+		return link_header + 65536;
+	return change == CUT_IN_TRANSPORT ? link_header + 39
+	       : change == CUT_IN_IP      ? link_header + 19
+	       : change == CUT_TO_ONE     ? link_header + 1
+	       : change == EMPTY          ? link_header
 					  : len;
 }
 
@@ -232,27 +245,30 @@ static void test_refusals(void **state)
 		struct virtio_net_hdr header;
 		struct offload_split split;
 		size_t len = build_super(&plan, 300, packet, &header);
-		const int expected = change == NOTHING                        ? 0
-				     : change == OVERLONG                     ? -EMSGSIZE
-				     : change == UFO || change == TUNNEL_TYPE ? -EPROTONOSUPPORT
-									      : -EINVAL;
+		const int expected = change == NOTHING                           ? 0
+				     : change >= OTHER_ETHERTYPE && !link_header ? 0
+				     : change == OVERLONG                        ? -EMSGSIZE
+				     : change == UFO || change == TUNNEL_TYPE    ? -EPROTONOSUPPORT
+										 : -EINVAL;
 
 		apply_to_header((enum change)change, &header);
 		len = apply_to_packet((enum change)change, len);
 		memcpy(original, packet, sizeof(original));
-		if (offload_split_begin(&split, &header, packet, len) != expected)
+		if (offload_split_begin(&split, &header, packet, len, link_header) != expected)
 			fail_msg("change %d", change);
 		assert_memory_equal(packet, original, sizeof(original));
 	}
 }
 
+/* A frame that carries nothing is one. */
 static void test_empty_packet(void **state)
 {
 	const struct virtio_net_hdr header = { 0 };
 	struct offload_split split;
 
 	(void)state;
-	assert_int_equal(offload_split_begin(&split, &header, packet, 0), -EINVAL);
+	assert_int_equal(offload_split_begin(&split, &header, packet, link_header, link_header),
+		link_header ? 0 : -EINVAL);
 }
 
 /* Extension headers: as long as there is room for, and not beyond the packet. */
@@ -272,20 +288,23 @@ static void test_extension_headers(void **state)
 			check_split(len, &header);
 		else
 			assert_int_equal(
-				offload_split_begin(&split, &header, packet, len), -EMSGSIZE);
+				offload_split_begin(&split, &header, packet, len, link_header),
+				-EMSGSIZE);
 	}
 	struct plan plan = plain_tcp(6);
 
 	plan.extension = 8;
 	const size_t len = build_super(&plan, 500, packet, &header);
 
-	packet[41] = 255; /* says that it is 2048 bytes long */
-	assert_int_equal(offload_split_begin(&split, &header, packet, len), -EINVAL);
-	packet[41] = 0;
-	packet[40] = 60; /* says that the next is one more */
-	assert_int_equal(offload_split_begin(&split, &header, packet, len), -EINVAL);
-	packet[40] = 44; /* a fragment */
-	assert_int_equal(offload_split_begin(&split, &header, packet, len), -EINVAL);
+	uint8_t *ip = packet + link_header;
+
+	ip[41] = 255; /* says that it is 2048 bytes long */
+	assert_int_equal(offload_split_begin(&split, &header, packet, len, link_header), -EINVAL);
+	ip[41] = 0;
+	ip[40] = 60; /* says that the next is one more */
+	assert_int_equal(offload_split_begin(&split, &header, packet, len, link_header), -EINVAL);
+	ip[40] = 44; /* a fragment */
+	assert_int_equal(offload_split_begin(&split, &header, packet, len, link_header), -EINVAL);
 }
 
 /* A packet with NEEDS_CSUM gets the checksum that its full sum gives; UDP's is never 0. */
@@ -295,7 +314,7 @@ static void test_finish_checksum(void **state)
 
 	(void)state;
 	random_state = 2;
-	for (int i = 0; i < 300000; i++) {
+	for (int i = 300000; i--;) {
 		struct plan plan = random_plan(8);
 		struct virtio_net_hdr header;
 		struct offload_split split;
@@ -306,7 +325,7 @@ static void test_finish_checksum(void **state)
 
 		build_super(&plan, 0, packet, &header);
 		header.gso_type = VIRTIO_NET_HDR_GSO_NONE;
-		assert_int_equal(offload_split_begin(&split, &header, packet, len), 0);
+		assert_int_equal(offload_split_begin(&split, &header, packet, len, link_header), 0);
 		assert_int_equal(split.count, 1);
 		assert_int_equal(split.segment_len, len);
 		assert_int_equal(offload_split_next(&split, &segment), len);
@@ -355,7 +374,8 @@ static void test_checksum_field_inside(void **state)
 
 		assert_non_null(exact);
 		memset(exact, 0x5a, 100);
-		assert_int_equal(offload_split_begin(&split, &header, exact, 100), cases[i].error);
+		assert_int_equal(offload_split_begin(&split, &header, exact, 100, link_header),
+			cases[i].error);
 		for (size_t at = 0; at < 100; at++) {
 			const size_t field = (size_t)cases[i].start + cases[i].offset;
 
@@ -370,19 +390,19 @@ static void test_plain_packets_are_left_alone(void **state)
 {
 	(void)state;
 	random_state = 3;
-	for (int i = 0; i < 20000; i++) {
+	for (int i = (int)rounds(20000); i--;) {
 		const struct virtio_net_hdr header = { .flags = VIRTIO_NET_HDR_F_DATA_VALID,
 			.hdr_len = (uint16_t)next_random(),
 			.gso_size = (uint16_t)next_random(),
 			.csum_start = (uint16_t)next_random(),
 			.csum_offset = (uint16_t)next_random() };
-		const size_t len = 1 + below(200);
+		const size_t len = link_header + 1 + below(200);
 		struct offload_split split;
 		uint8_t *segment = NULL;
 
 		fill_random(packet, len);
 		memcpy(original, packet, len);
-		assert_int_equal(offload_split_begin(&split, &header, packet, len), 0);
+		assert_int_equal(offload_split_begin(&split, &header, packet, len, link_header), 0);
 		assert_int_equal(split.count, 1);
 		assert_int_equal(offload_split_next(&split, &segment), len);
 		assert_ptr_equal(segment, packet);
@@ -398,7 +418,7 @@ static void test_spoilt_input_stays_inside(void **state)
 
 	(void)state;
 	random_state = 4;
-	for (int i = 0; i < 200000; i++) {
+	for (int i = (int)rounds(200000); i--;) {
 		const struct plan plan = random_plan(i % 16 ? 200 : 2000);
 		struct virtio_net_hdr header;
 		size_t len = build_super(&plan, 1 + below(i % 2 ? 100 : 1500), packet, &header);
@@ -407,7 +427,7 @@ static void test_spoilt_input_stays_inside(void **state)
 		size_t got, n = 0;
 
 		if (i % 3 == 0)
-			len = 1 + below(len);
+			len = link_header + 1 + below(len - link_header);
 		uint8_t *exact = malloc(len);
 
 		assert_non_null(exact);
@@ -421,7 +441,8 @@ static void test_spoilt_input_stays_inside(void **state)
 			bytes[below(sizeof(bytes))] = (uint8_t)(next_random() >> next_random() % 8);
 			memcpy(&header, bytes, sizeof(header));
 		}
-		if (offload_split_begin(&split, &header, exact, len)) {
+		if (offload_split_begin(&split, &header, exact, len,
+			    link_header ? frame_link_len(exact, len) : 0)) {
 			refused++;
 		} else {
 			accepted++;
@@ -433,7 +454,7 @@ static void test_spoilt_input_stays_inside(void **state)
 		}
 		free(exact);
 	}
-	assert_true(accepted > 20000 && refused > 20000);
+	assert_true(accepted > rounds(20000) && refused > rounds(20000));
 }
 
 int main(void)
@@ -451,6 +472,9 @@ int main(void)
 		cmocka_unit_test(test_plain_packets_are_left_alone),
 		cmocka_unit_test(test_spoilt_input_stays_inside),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (const char *name = NULL; (name = next_link(name));)
+		failed += cmocka_run_group_tests_name(name, tests, NULL, NULL);
+	return failed;
 }

@@ -2,6 +2,8 @@
 /* Merging packets: those of one flow keep their order, whatever stands between them. */
 #include "offload_batch.h"
 
+#include "core/frame.h"
+
 /* A flow is found again behind any number of others, closed ones and open ones. */
 static void test_flow_is_found_behind_others(void **state)
 {
@@ -168,6 +170,9 @@ static bool happen(struct plan *plan, struct plan *next)
 	case 8:
 		next->window++;
 		return false;
+	case 9:
+		plan->link++;
+		return false;
 	default:
 		return false;
 	}
@@ -175,7 +180,7 @@ static bool happen(struct plan *plan, struct plan *next)
 
 static void damage(size_t slot)
 {
-	const size_t at = transport_of(&(struct plan){ .version = slots[slot][0] >> 4 });
+	const size_t at = transport_of(&(struct plan){ .version = slots[slot][link_header] >> 4 });
 
 	if (next_random() % 24 == 0) /* behind the ports, so that it stays of its flow */
 		slots[slot][at + 4 + below(lengths[slot] - at - 4)] ^= (uint8_t)(1 << below(8));
@@ -217,10 +222,12 @@ static bool is_slot(const uint8_t *segment, size_t len, size_t slot, bool merged
 	if (len != lengths[slot])
 		return false;
 	memcpy(expected, originals[slot], len);
-	if (merged && expected[0] >> 4 == 4 && expected[6] == 0x40) {
-		memcpy(expected + 4, segment + 4, 2);
-		write16(expected + 10, 0);
-		write16(expected + 10, ~slow_sum(expected, 20) & 0xffff);
+	uint8_t *ip = expected + link_header;
+
+	if (merged && ip[0] >> 4 == 4 && ip[6] == 0x40) {
+		memcpy(ip + 4, segment + link_header + 4, 2);
+		write16(ip + 10, 0);
+		write16(ip + 10, ~slow_sum(ip, 20) & 0xffff);
 	}
 	return !memcmp(segment, expected, len);
 }
@@ -257,7 +264,7 @@ static void test_flows_keep_their_order(void **state)
 
 	(void)state;
 	random_state = 5;
-	for (int round = 0; round < 6000; round++) {
+	for (int round = (int)rounds(6000); round--;) {
 		const size_t count = 1 + below(BATCH);
 		struct virtio_net_hdr header;
 		size_t len, segment_len;
@@ -279,7 +286,7 @@ static void test_flows_keep_their_order(void **state)
 		for (size_t s = 0; s < STREAMS; s++)
 			assert_int_equal(streams[s].count, 0);
 	}
-	assert_true(packets > 300000 && outputs < packets * 3 / 4);
+	assert_true(packets > rounds(300000) && outputs < packets * 3 / 4);
 }
 
 /* ---- Anything at all ---- */
@@ -293,7 +300,7 @@ static void test_spoilt_packets(void **state)
 
 	(void)state;
 	random_state = 6;
-	for (int round = 0; round < 4000; round++) {
+	for (int round = (int)rounds(4000); round--;) {
 		const size_t count = 1 + below(BATCH);
 		struct plan plan = plain((int)below(4));
 		struct virtio_net_hdr header;
@@ -305,13 +312,14 @@ static void test_spoilt_packets(void **state)
 			put(n, &plan);
 			plan = after(plan);
 			if (next_random() % 4 == 0)
-				lengths[n] = below(lengths[n] + 1);
+				lengths[n] = link_header + below(lengths[n] - link_header + 1);
 			for (size_t flips = below(3); flips-- && lengths[n];)
 				slots[n][below(lengths[n])] = (uint8_t)next_random();
 			exact[n] = malloc(lengths[n] + !lengths[n]);
 			assert_non_null(exact[n]);
 			memcpy(exact[n], slots[n], lengths[n]);
-			assert_true(offload_merge_add(&merge, exact[n], lengths[n]));
+			assert_true(offload_merge_add(&merge, exact[n], lengths[n],
+				link_header ? frame_link_len(exact[n], lengths[n]) : 0));
 		}
 		for (size_t parts = 0; parts < count; outputs++) {
 			size_t pieces = 0;
@@ -331,7 +339,7 @@ static void test_spoilt_packets(void **state)
 		for (size_t n = 0; n < count; n++)
 			free(exact[n]);
 	}
-	assert_true(merged > 1000);
+	assert_true(merged > rounds(1000));
 }
 
 int main(void)
@@ -341,8 +349,14 @@ int main(void)
 		cmocka_unit_test(test_spoilt_packets),
 		cmocka_unit_test(test_flow_is_found_behind_others),
 		cmocka_unit_test(test_open_flows_end_with_their_batch),
+	};
+	const struct CMUnitTest of_ip[] = {
 		cmocka_unit_test(test_flows_with_the_same_tag),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (const char *name = NULL; (name = next_link(name));)
+		failed += cmocka_run_group_tests_name(name, tests, NULL, NULL);
+	link_header = 0;
+	return failed + cmocka_run_group_tests_name("tags", of_ip, NULL, NULL);
 }

@@ -1,68 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* The TUN device, in a network namespace of the test's own; skips without root or /dev/net/tun. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
+#include "tun_device.h"
+
 #include <linux/if_tun.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "core/tunnel.h"
-#include "engine/tun.h"
 
 enum { MTU = 1500 };
 
-static int inet;
-
-static bool can_run(void)
-{
-	return !geteuid() && !access("/dev/net/tun", R_OK | W_OK) && !unshare(CLONE_NEWNET);
-}
-
-static void interface_request(unsigned long request, struct ifreq *argument, const char *name)
-{
-	snprintf(argument->ifr_name, IFNAMSIZ, "%s", name);
-	assert_int_equal(ioctl(inet, request, argument), 0);
-}
-
-/* 10.9.0.1/24, up. IPv6 is left out: its neighbour discovery would send packets of its own. */
-static void bring_up(const char *name)
-{
-	struct ifreq request = { 0 };
-	struct sockaddr_in *address = (struct sockaddr_in *)&request.ifr_addr;
-	char path[80];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		(void)!write(fd, "1", 1);
-		close(fd);
-	}
-	address->sin_family = AF_INET;
-	assert_int_equal(inet_pton(AF_INET, "10.9.0.1", &address->sin_addr), 1);
-	interface_request(SIOCSIFADDR, &request, name);
-	assert_int_equal(inet_pton(AF_INET, "255.255.255.0", &address->sin_addr), 1);
-	interface_request(SIOCSIFNETMASK, &request, name);
-	memset(&request, 0, sizeof(request));
-	interface_request(SIOCGIFFLAGS, &request, name);
-	request.ifr_flags |= IFF_UP;
-	interface_request(SIOCSIFFLAGS, &request, name);
-}
-
-static void names(void **state)
+static void names_of(enum tunnel_link link)
 {
 	static const struct {
 		const char *name;
@@ -78,11 +22,10 @@ static void names(void **state)
 	};
 	char name[IFNAMSIZ];
 
-	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		int fd = -1;
 
-		assert_int_equal(tun_create(cases[i].name, &fd), cases[i].error);
+		assert_int_equal(tun_create(cases[i].name, link, &fd), cases[i].error);
 		if (cases[i].error) {
 			assert_int_equal(fd, -1);
 			assert_non_null(tun_explain(cases[i].error));
@@ -94,23 +37,35 @@ static void names(void **state)
 		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 		int second = -1;
 
-		assert_int_equal(tun_create(cases[i].name, &second), -EBUSY);
+		assert_int_equal(tun_create(cases[i].name, link, &second), -EBUSY);
 		close(fd);
 	}
+}
+
+static void names(void **state)
+{
+	(void)state;
+	names_of(TUNNEL_LINK_IP);
+	names_of(TUNNEL_LINK_ETHERNET);
 }
 
 static void attach(void **state)
 {
 	static const struct {
-		int flags, error;
+		int flags;
+		enum tunnel_link link;
 		bool pi;
 	} cases[] = {
-		{ IFF_TUN | IFF_NO_PI, 0, false },
-		{ IFF_TAP | IFF_NO_PI, -EINVAL, false },
-		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, 0, false },
-		{ IFF_TUN, 0, true },
-		{ IFF_TUN | IFF_VNET_HDR, 0, true },
+		{ IFF_TUN | IFF_NO_PI, TUNNEL_LINK_IP, false },
+		{ IFF_TAP | IFF_NO_PI, TUNNEL_LINK_ETHERNET, false },
+		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_IP, false },
+		{ IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, false },
+		{ IFF_TUN, TUNNEL_LINK_IP, true },
+		{ IFF_TUN | IFF_VNET_HDR, TUNNEL_LINK_IP, true },
+		{ IFF_TAP, TUNNEL_LINK_ETHERNET, true },
+		{ IFF_TAP | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, true },
 	};
+	enum tunnel_link link;
 	char name[IFNAMSIZ];
 	bool pi = false;
 
@@ -120,17 +75,16 @@ static void attach(void **state)
 		const int fd = open("/dev/net/tun", O_RDWR);
 
 		assert_true(fd >= 0);
-		assert_int_equal(tun_attach(fd, name, &pi), -EBADFD); /* no device yet */
+		assert_int_equal(tun_attach(fd, name, &link, &pi), -EBADFD); /* no device yet */
 		assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
-		assert_int_equal(tun_attach(fd, name, &pi), cases[i].error);
-		if (!cases[i].error) {
-			assert_string_equal(name, "made");
-			assert_int_equal(pi, cases[i].pi);
-			assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
-		}
+		assert_int_equal(tun_attach(fd, name, &link, &pi), 0);
+		assert_int_equal(link, cases[i].link);
+		assert_int_equal(pi, cases[i].pi);
+		assert_string_equal(name, "made");
+		assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 		close(fd);
 	}
-	assert_int_equal(tun_attach(inet, name, &pi), -EINVAL);
+	assert_int_equal(tun_attach(inet, name, &link, &pi), -EINVAL);
 }
 
 static uint16_t checksum(const uint8_t *bytes, size_t len)
@@ -186,7 +140,7 @@ static void reading(void **state)
 	const int fd = udp_socket(&port);
 
 	(void)state;
-	assert_int_equal(tun_create("reading", &tun), 0);
+	assert_int_equal(tun_create("reading", TUNNEL_LINK_IP, &tun), 0);
 	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	assert_true(offload.header && offload.tcp);
@@ -230,7 +184,7 @@ static void write_to(bool wanted, bool header)
 	int tun;
 	const int fd = udp_socket(&port);
 
-	assert_int_equal(tun_create("writing", &tun), 0);
+	assert_int_equal(tun_create("writing", TUNNEL_LINK_IP, &tun), 0);
 	struct tun_offload offload = tun_negotiate(tun, false, wanted);
 
 	assert_true(offload.header);
@@ -291,7 +245,7 @@ static void probing_while_down(void **state)
 	int tun;
 
 	(void)state;
-	assert_int_equal(tun_create("down", &tun), 0);
+	assert_int_equal(tun_create("down", TUNNEL_LINK_IP, &tun), 0);
 	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	if (!offload.udp) /* before kernel 6.2 */
@@ -314,7 +268,7 @@ static void probing_while_up(void **state)
 	int tun;
 
 	(void)state;
-	assert_int_equal(tun_create("up", &tun), 0);
+	assert_int_equal(tun_create("up", TUNNEL_LINK_IP, &tun), 0);
 	bring_up("up");
 	struct tun_offload offload = tun_negotiate(tun, false, true);
 
@@ -322,15 +276,6 @@ static void probing_while_up(void **state)
 	assert_int_equal(tun_read_batch(batch, tun, &offload, &packets), 0);
 	close(tun);
 	tun_batch_free(batch);
-}
-
-static void delete_link(const char *name)
-{
-	char command[80];
-
-	snprintf(command, sizeof(command), "ip link delete %s", name);
-	if (system(command)) /* iproute2 is missing */
-		skip();
 }
 
 static void removal(void **state)
@@ -342,10 +287,10 @@ static void removal(void **state)
 	int tun;
 
 	(void)state;
-	assert_int_equal(tun_create("removal", &tun), 0);
+	assert_int_equal(tun_create("removal", TUNNEL_LINK_IP, &tun), 0);
 	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
-	delete_link("removal");
+	need("ip link delete removal");
 	const struct iovec packet[] = { { &plain, sizeof(plain) },
 		{ bytes, make_packet(bytes, 9, "x", 1) } };
 
@@ -368,10 +313,7 @@ int main(void)
 		cmocka_unit_test(removal),
 	};
 
-	if (!can_run()) {
-		puts("skipped: this takes root, /dev/net/tun and a network namespace");
+	if (!can_run())
 		return 77;
-	}
-	inet = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
+#include "core/frame.h"
 #include "engine/tun.h"
 
 #ifndef TUN_F_USO4 /* kernel headers before 6.2 */
@@ -28,6 +29,7 @@ struct written {
 };
 
 static struct {
+	bool tap;
 	bool header;       /* the device has IFF_VNET_HDR */
 	unsigned accepted; /* bits that TUNSETOFFLOAD takes */
 	unsigned refused;  /* kinds that end in EINVAL */
@@ -49,8 +51,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 	assert_int_equal(fd, FD);
 	switch (request) {
 	case TUNGETIFF:
-		((struct ifreq *)argument)->ifr_flags =
-			(short)(IFF_TUN | (kernel.header ? IFF_VNET_HDR : 0));
+		((struct ifreq *)argument)->ifr_flags = (short)((kernel.tap ? IFF_TAP : IFF_TUN) |
+								(kernel.header ? IFF_VNET_HDR : 0));
 		return 0;
 	case TUNSETVNETHDRSZ:
 		assert_int_equal(*(int *)argument, 10);
@@ -70,7 +72,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 
 static unsigned kind_of(const struct written *written)
 {
-	const bool v6 = written->packet[0] >> 4 == 6;
+	const bool v6 = written->packet[link_header] >> 4 == 6;
 
 	if (written->header.gso_type == VIRTIO_NET_HDR_GSO_NONE)
 		return 0;
@@ -114,7 +116,7 @@ static void verdicts(void **state)
 		bool wanted, header;
 		unsigned accepted, refused;
 		int otherwise, interrupted;
-		struct tun_offload expected;
+		bool expected[5]; /* in the order of struct tun_offload */
 		unsigned mask;
 		int probes;
 	} cases[] = {
@@ -153,31 +155,41 @@ static void verdicts(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		memset(&kernel, 0, sizeof(kernel));
+		kernel.tap = link_header;
 		kernel.header = cases[i].header;
 		kernel.accepted = cases[i].accepted;
 		kernel.refused = cases[i].refused;
 		kernel.otherwise = cases[i].otherwise;
 		kernel.interrupted = cases[i].interrupted;
 		const struct tun_offload offload = tun_negotiate(FD, false, cases[i].wanted);
+		const bool *verdict = cases[i].expected;
+		const struct tun_offload expected = { verdict[0], verdict[1], verdict[2],
+			verdict[3], verdict[4], link_header, false };
 
-		assert_memory_equal(&offload, &cases[i].expected, sizeof(offload));
+		assert_memory_equal(&offload, &expected, sizeof(offload));
 		assert_int_equal(kernel.mask, cases[i].mask);
 		assert_int_equal(kernel.count, cases[i].probes);
 	}
 }
 
-/* No host may ever take a probe for a packet to it, pass it on or answer it. */
+/* No host may ever take a probe for a packet to it, pass it on or answer it; no bridge may pass it
+ * on or learn from it. */
 static void assert_harmless(const struct written *written)
 {
-	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
-	const uint8_t *packet = written->packet;
+	static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
+	static const uint8_t reserved[6] = { 0x01, 0x80, 0xc2, 0, 0, 0x01 };
+	const uint8_t *ip = written->packet + link_header;
 
-	if (packet[0] >> 4 == 4) {
-		assert_memory_equal(packet + 12, broadcast, 4); /* from */
-		assert_int_equal(packet[8], 1);                 /* hops */
+	if (link_header) {
+		assert_memory_equal(written->packet, reserved, 6);      /* to */
+		assert_memory_equal(written->packet + 6, broadcast, 6); /* from */
+	}
+	if (ip[0] >> 4 == 4) {
+		assert_memory_equal(ip + 12, broadcast, 4); /* from */
+		assert_int_equal(ip[8], 1);                 /* hops */
 	} else {
-		assert_int_equal(packet[8], 0xff); /* from a multicast address */
-		assert_int_equal(packet[7], 1);
+		assert_int_equal(ip[8], 0xff); /* from a multicast address */
+		assert_int_equal(ip[7], 1);
 	}
 }
 
@@ -189,6 +201,7 @@ static void probes_are_as_real(void **state)
 
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
+	kernel.tap = link_header;
 	kernel.header = true;
 	kernel.accepted = ALL_BITS;
 	tun_negotiate(FD, false, true);
@@ -202,8 +215,9 @@ static void probes_are_as_real(void **state)
 		assert_int_equal(kind_of(probe), 1 << i);
 		assert_int_equal(probe->parts, 3);
 		assert_harmless(probe);
-		assert_int_equal(
-			offload_split_begin(&split, &copy.header, copy.packet, copy.len), 0);
+		assert_int_equal(offload_split_begin(
+					 &split, &copy.header, copy.packet, copy.len, link_header),
+			0);
 		assert_int_equal(split.count, 2);
 		for (size_t n = 0; n < 2; n++) {
 			lens[n] = offload_split_next(&split, &segment);
@@ -211,7 +225,7 @@ static void probes_are_as_real(void **state)
 		}
 		offload_merge_begin(&merge, true, true);
 		for (size_t n = 0; n < 2; n++)
-			assert_true(offload_merge_add(&merge, packets[n], lens[n]));
+			assert_true(offload_merge_add(&merge, packets[n], lens[n], link_header));
 		const struct iovec *parts = offload_merge_next(&merge, &count);
 
 		assert_int_equal(count, 3);
@@ -226,7 +240,7 @@ static void probes_are_as_real(void **state)
 /* The packets of a merged write that was refused, each as it was. */
 static void written_singly(void **state)
 {
-	const struct tun_offload offload = { .header = true };
+	const struct tun_offload offload = { .header = true, .frames = link_header };
 
 	(void)state;
 	for (int kind = 0; kind < 4; kind++) {
@@ -243,7 +257,7 @@ static void written_singly(void **state)
 				plan.payload = 100;
 			lens[i] = build(&plan, packets[i]);
 			memcpy(copies[i], packets[i], lens[i]);
-			assert_true(offload_merge_add(&merge, packets[i], lens[i]));
+			assert_true(offload_merge_add(&merge, packets[i], lens[i], link_header));
 		}
 		const struct iovec *parts = offload_merge_next(&merge, &count);
 
@@ -269,11 +283,20 @@ static void written_singly(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest negotiating[] = {
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(probes_are_as_real),
+	};
+	const struct CMUnitTest writing[] = {
 		cmocka_unit_test(written_singly),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (const char *name = NULL; (name = next_link(name));)
+		failed += cmocka_run_group_tests_name(name, writing, NULL, NULL);
+	link_header = 0;
+	failed += cmocka_run_group_tests_name("TUN", negotiating, NULL, NULL);
+	link_header = FRAME_LINK_MIN; /* a probe has no tags */
+	failed += cmocka_run_group_tests_name("TAP", negotiating, NULL, NULL);
+	return failed;
 }

@@ -24,7 +24,7 @@ DIALECT = 1
 FIELDS_MAX = 1280
 
 # 5. Fields
-PADDING, CIPHERS, LINK, INSTANCE, REFUSAL = range(5)
+PADDING, CIPHERS, LINK, INSTANCE, REFUSAL, SWITCH = range(6)
 CHACHA20_POLY1305, AES_256_GCM, AEGIS_128L, AEGIS_256 = range(1, 5)
 IP_PACKETS, ETHERNET_FRAMES = 1, 2
 NO_COMMON_CIPHER, OTHER_LINK = 1, 2
@@ -64,9 +64,8 @@ def read_fields(fields, in_response):
         if kind in seen:
             raise ValueError(f"field {kind} occurs twice")
         ciphers_max = 1 if in_response else 255
-        least, most = {CIPHERS: (1, ciphers_max), LINK: (1, 1), INSTANCE: (16, 16), REFUSAL: (1, 1)}.get(
-            kind, (0, 0xFFFF)
-        )
+        known = {CIPHERS: (1, ciphers_max), LINK: (1, 1), INSTANCE: (16, 16), REFUSAL: (1, 1), SWITCH: (0, 0)}
+        least, most = known.get(kind, (0, 0xFFFF))
         if not least <= n <= most:
             raise ValueError(f"field {kind} has the length {n}")
         if kind in (LINK, REFUSAL) and value == b"\0":

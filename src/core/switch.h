@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Who is behind which Ethernet address: what a switch learns of the frames that pass through it.
+ *
+ * A port is whatever frames come in by and leave by; it belongs to whoever uses it, as his own host
+ * or peer. Unicast source addresses are learnt, and forgotten when nothing has come from them for
+ * SWITCH_AGE. Memory is fixed: an address for which there is no room is not learnt, so that frames
+ * to it go everywhere.
+ */
+#ifndef CORE_SWITCH_H
+#define CORE_SWITCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/frame.h"
+#include "core/wire.h"
+
+enum {
+	SWITCH_MAX = 4096,        /* addresses in all */
+	SWITCH_PORT_MAX = 1024,   /* addresses behind one port: nobody can take the others' room */
+	SWITCH_FLOOD_RATE = 1000, /* frames a second that a port may have sent everywhere */
+};
+
+#define SWITCH_AGE (300 * WIRE_SECOND)
+
+/* Zeroed: nothing behind it. */
+struct switch_port {
+	unsigned addresses;    /* that were learnt behind it */
+	bool is_switch;        /* at the other end is, or may be, one like ours: switch_may_pass */
+	uint64_t flood_credit; /* ns; what flooding a frame costs is used up of it */
+	uint64_t flood_time;   /* when that was counted */
+};
+
+struct switch_table; /* opaque */
+
+struct switch_table *switch_new(void); /* NULL: out of memory */
+void switch_free(struct switch_table *table);
+
+/* A frame with this source address came in by the port, which must stay until switch_forget. A
+ * group address is not learnt; one that was behind another port has moved. now is boot time. */
+void switch_learn(struct switch_table *table, const uint8_t address[FRAME_ADDRESS],
+	struct switch_port *port, uint64_t now);
+
+/* The port that an address is behind; NULL: not known, or a group's, so it may be any. */
+struct switch_port *switch_find(
+	const struct switch_table *table, const uint8_t address[FRAME_ADDRESS], uint64_t now);
+
+/* All that is behind a port, before that goes away. */
+void switch_forget(struct switch_table *table, struct switch_port *port);
+
+/*
+ * Whether a frame that came in by one port may leave by another. Never by its own; and never from
+ * switch to switch: these are all each other's peers, so whoever sent it to us sent it to the other
+ * as well, and what went on from there would go round (RFC 4762 §4.4: split horizon).
+ */
+static inline bool switch_may_pass(const struct switch_port *from, const struct switch_port *to)
+{
+	return from != to && !(from->is_switch && to->is_switch);
+}
+
+/* Whether so many frames that came in by the port may be sent everywhere now, which uses up what a
+ * port may have of that: SWITCH_FLOOD_RATE a second, and as many at once. */
+bool switch_may_flood(struct switch_port *port, size_t frames, uint64_t now);
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: ISC */
+/* The table of addresses: tables of cases, its bounds, and random streams against a naive one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "core/switch.h"
+
+#define SECOND WIRE_SECOND
+
+static uint64_t random_state;
+
+/* splitmix64 */
+static uint64_t next_random(void)
+{
+	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* The address of a number, unicast. */
+static const uint8_t *address_of(unsigned number)
+{
+	static uint8_t address[FRAME_ADDRESS];
+
+	address[0] = 2;
+	address[3] = (uint8_t)(number >> 16);
+	address[4] = (uint8_t)(number >> 8);
+	address[5] = (uint8_t)number;
+	return address;
+}
+
+/* What happens, one after the other, and where address 1 is then: port 'a', 'b', or 0. */
+struct story {
+	const char *name;
+	struct {
+		uint64_t at; /* seconds */
+		char port;   /* that a frame of address 1 comes in by; 'F' forgets port a */
+	} steps[4];
+	uint64_t asked; /* when */
+	char expected;
+};
+
+static const struct story stories[] = {
+	{ "nothing was heard", { { 0 } }, 5, 0 },
+	{ "heard", { { 1, 'a' } }, 1, 'a' },
+	{ "almost too long ago", { { 1, 'a' } }, 300, 'a' },
+	{ "too long ago", { { 1, 'a' } }, 301, 0 },
+	{ "heard again", { { 1, 'a' }, { 200, 'a' } }, 499, 'a' },
+	{ "heard again, too long ago", { { 1, 'a' }, { 200, 'a' } }, 500, 0 },
+	{ "moved", { { 1, 'a' }, { 2, 'b' } }, 2, 'b' },
+	{ "moved and back", { { 1, 'a' }, { 2, 'b' }, { 3, 'a' } }, 3, 'a' },
+	{ "heard after it was too old", { { 1, 'a' }, { 400, 'b' } }, 401, 'b' },
+	{ "its port went", { { 1, 'a' }, { 2, 'F' } }, 2, 0 },
+	{ "moved, then the old port went", { { 1, 'a' }, { 2, 'b' }, { 3, 'F' } }, 3, 'b' },
+};
+
+static void test_stories(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(stories) / sizeof(*stories); i++) {
+		const struct story *story = &stories[i];
+		struct switch_table *table = switch_new();
+		struct switch_port a = { 0 }, b = { 0 };
+
+		assert_non_null(table);
+		for (size_t n = 0; n < 4 && story->steps[n].port; n++) {
+			const uint64_t now = story->steps[n].at * SECOND;
+
+			if (story->steps[n].port == 'F')
+				switch_forget(table, &a);
+			else
+				switch_learn(table, address_of(1),
+					story->steps[n].port == 'a' ? &a : &b, now);
+		}
+		const struct switch_port *port =
+			switch_find(table, address_of(1), story->asked * SECOND);
+		const char found = port == &a ? 'a' : port == &b ? 'b' : 0;
+
+		if (found != story->expected)
+			fail_msg("%s: behind port '%c'", story->name, found ? found : '-');
+		assert_null(switch_find(table, address_of(2), story->asked * SECOND));
+		switch_free(table);
+	}
+}
+
+/* Of all first bytes, those with the lowest bit set belong to groups. */
+static void test_groups(void **state)
+{
+	struct switch_table *table = switch_new();
+	struct switch_port port = { 0 };
+	uint8_t address[FRAME_ADDRESS] = { 0 };
+
+	(void)state;
+	assert_non_null(table);
+	for (unsigned first = 0; first < 256; first++) {
+		address[0] = (uint8_t)first;
+		switch_learn(table, address, &port, SECOND);
+		assert_ptr_equal(switch_find(table, address, SECOND), first & 1 ? NULL : &port);
+	}
+	assert_int_equal(port.addresses, 128);
+	switch_free(table);
+}
+
+/* Every bit of an address counts. */
+static void test_bits(void **state)
+{
+	struct switch_table *table = switch_new();
+	struct switch_port ports[48] = { 0 };
+
+	(void)state;
+	assert_non_null(table);
+	for (int pass = 0; pass < 2; pass++)
+		for (unsigned bit = 1; bit < 48; bit++) { /* the 0th is the group's */
+			uint8_t address[FRAME_ADDRESS] = { 0 };
+
+			address[bit / 8] = (uint8_t)(1 << bit % 8);
+			if (pass)
+				assert_ptr_equal(switch_find(table, address, 0), &ports[bit]);
+			else
+				switch_learn(table, address, &ports[bit], 0);
+		}
+	switch_free(table);
+}
+
+/* One port takes its share and no more; what is known stays known, and moves. */
+static void test_port_is_bounded(void **state)
+{
+	struct switch_table *table = switch_new();
+	struct switch_port greedy = { 0 }, other = { 0 };
+
+	(void)state;
+	assert_non_null(table);
+	for (unsigned n = 0; n < 3 * SWITCH_PORT_MAX; n++)
+		switch_learn(table, address_of(n), &greedy, SECOND);
+	assert_int_equal(greedy.addresses, SWITCH_PORT_MAX);
+	assert_ptr_equal(switch_find(table, address_of(0), SECOND), &greedy);
+	assert_ptr_equal(switch_find(table, address_of(SWITCH_PORT_MAX - 1), SECOND), &greedy);
+	assert_null(switch_find(table, address_of(SWITCH_PORT_MAX), SECOND));
+	/* One leaves, and one more fits. */
+	switch_learn(table, address_of(7), &other, SECOND);
+	assert_ptr_equal(switch_find(table, address_of(7), SECOND), &other);
+	switch_learn(table, address_of(9000), &greedy, SECOND);
+	assert_ptr_equal(switch_find(table, address_of(9000), SECOND), &greedy);
+	/* Where there is no room it is at least not where it was. */
+	switch_learn(table, address_of(7), &greedy, SECOND);
+	assert_null(switch_find(table, address_of(7), SECOND));
+	assert_int_equal(greedy.addresses, SWITCH_PORT_MAX);
+	assert_int_equal(other.addresses, 0);
+	/* Room comes of age. */
+	switch_learn(table, address_of(0), &greedy, 200 * SECOND);
+	switch_learn(table, address_of(8000), &greedy, 301 * SECOND);
+	assert_ptr_equal(switch_find(table, address_of(8000), 301 * SECOND), &greedy);
+	assert_int_equal(greedy.addresses, 2);
+	switch_free(table);
+}
+
+static void test_table_is_bounded(void **state)
+{
+	enum { PORTS = 6 };
+	struct switch_table *table = switch_new();
+	struct switch_port ports[PORTS] = { 0 };
+	unsigned sum = 0;
+
+	(void)state;
+	assert_non_null(table);
+	for (unsigned n = 0; n < 1000 * PORTS; n++)
+		switch_learn(table, address_of(n), &ports[n % PORTS], SECOND);
+	for (unsigned i = 0; i < PORTS; i++)
+		sum += ports[i].addresses;
+	assert_int_equal(sum, SWITCH_MAX);
+	for (unsigned n = 0; n < 1000 * PORTS; n++)
+		assert_ptr_equal(switch_find(table, address_of(n), SECOND),
+			n < SWITCH_MAX ? &ports[n % PORTS] : NULL);
+	switch_forget(table, &ports[0]);
+	assert_int_equal(ports[0].addresses, 0);
+	for (unsigned n = 0; n < SWITCH_MAX; n++)
+		assert_ptr_equal(switch_find(table, address_of(n), SECOND),
+			n % PORTS ? &ports[n % PORTS] : NULL);
+	switch_free(table);
+}
+
+/* ---- Against a table that is nothing but a list ---- */
+
+enum { ADDRESSES = 6000, PORTS = 7 };
+
+static struct naive {
+	struct switch_port *port; /* NULL: not known */
+	uint64_t seen;
+} naive[ADDRESSES];
+
+static bool is_known(const struct naive *entry, uint64_t now)
+{
+	return entry->port && now - entry->seen < 300 * SECOND;
+}
+
+static unsigned count_known(const struct switch_port *port, uint64_t now)
+{
+	unsigned count = 0;
+
+	for (unsigned n = 0; n < ADDRESSES; n++)
+		if (is_known(&naive[n], now) && (!port || naive[n].port == port))
+			count++;
+	return count;
+}
+
+static void naive_learn(unsigned n, struct switch_port *port, uint64_t now)
+{
+	struct naive *entry = &naive[n];
+
+	if (is_known(entry, now) && entry->port == port) {
+		entry->seen = now;
+		return;
+	}
+	entry->port = NULL;
+	if (count_known(NULL, now) < SWITCH_MAX && count_known(port, now) < SWITCH_PORT_MAX)
+		*entry = (struct naive){ port, now };
+}
+
+/* Streams of few addresses and of too many, over steps of time short and long. */
+static void run_stream(uint64_t seed, unsigned addresses, unsigned ports, uint64_t step)
+{
+	struct switch_table *table = switch_new();
+	struct switch_port port[PORTS] = { 0 };
+	uint64_t now = 0;
+
+	assert_non_null(table);
+	memset(naive, 0, sizeof(naive));
+	random_state = seed;
+	for (unsigned i = 0; i < 12000; i++) {
+		const unsigned n = (unsigned)(next_random() % addresses);
+		const unsigned asked = (unsigned)(next_random() % addresses);
+		struct switch_port *by = &port[next_random() % ports];
+
+		now += next_random() % (2 * step);
+		if (next_random() % 2000 == 0) {
+			switch_forget(table, by);
+			for (unsigned k = 0; k < ADDRESSES; k++)
+				naive[k].port = naive[k].port == by ? NULL : naive[k].port;
+			assert_int_equal(by->addresses, 0);
+		}
+		switch_learn(table, address_of(n), by, now);
+		naive_learn(n, by, now);
+		if (switch_find(table, address_of(asked), now) !=
+			(is_known(&naive[asked], now) ? naive[asked].port : NULL))
+			fail_msg("seed %llu, step %u: address %u", (unsigned long long)seed, i,
+				asked);
+	}
+	for (unsigned k = 0; k < ports; k++) /* learning anything drops what is old */
+		assert_int_equal(port[k].addresses, count_known(&port[k], now));
+	switch_free(table);
+}
+
+static void test_random_streams(void **state)
+{
+	(void)state;
+	run_stream(1, 5, 2, 20 * SECOND);
+	run_stream(2, 100, 3, 3 * SECOND);
+	run_stream(3, 1500, 1, SECOND / 10);
+	run_stream(4, ADDRESSES, PORTS, SECOND / 1000);
+	run_stream(5, ADDRESSES, PORTS, SECOND / 20);
+	run_stream(6, ADDRESSES, 2, SECOND / 10);
+}
+
+/* ---- Flooding ---- */
+
+struct flood {
+	uint64_t at; /* ms since the beginning */
+	size_t frames;
+	bool passes;
+};
+
+static void test_flooding_is_limited(void **state)
+{
+	static const struct flood floods[] = {
+		{ 0, 1, true },         /* a new port has all of it */
+		{ 0, 999, true },       /* as many at once */
+		{ 0, 1, false },        /* and no more */
+		{ 1, 2, false },        /* one a millisecond */
+		{ 1, 1, true },         /* what was refused costs nothing */
+		{ 1, 1, false },        /* */
+		{ 501, 500, true },     /* it fills up */
+		{ 501, 1, false },      /* */
+		{ 9000, 1001, false },  /* never more than that at once */
+		{ 9000, 1000, true },   /* */
+		{ 9000, 1, false },     /* */
+		{ 10000, 0, true },     /* */
+		{ 3600000, 1000, true } /* and not more after an hour */
+	};
+	struct switch_port port = { 0 }, other = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(floods) / sizeof(*floods); i++) {
+		const uint64_t now = 5 * SECOND + floods[i].at * (SECOND / 1000);
+
+		if (switch_may_flood(&port, floods[i].frames, now) != floods[i].passes)
+			fail_msg("row %zu", i);
+	}
+	/* Each port has its own. */
+	assert_true(switch_may_flood(&other, 1000, 5 * SECOND));
+}
+
+/* Any stream of floods: over any time no more than the burst and the rate make. */
+static void test_flooding_over_time(void **state)
+{
+	struct switch_port port = { 0 };
+	const uint64_t start = 77 * SECOND;
+	uint64_t now = start, passed = 0, asked = 0;
+
+	(void)state;
+	random_state = 9;
+	for (unsigned i = 0; i < 100000; i++) {
+		const size_t frames = next_random() % 5;
+
+		asked += frames;
+		now += next_random() % (SECOND / 1000);
+		passed += switch_may_flood(&port, frames, now) ? frames : 0;
+		assert_true(passed <= 1000 + (now - start) * SWITCH_FLOOD_RATE / SECOND);
+	}
+	/* It was asked for four times as much, and all that there was is used. */
+	assert_true(asked > 3 * passed);
+	assert_true(passed + 5 >= 1000 + (now - start) * SWITCH_FLOOD_RATE / SECOND);
+}
+
+static void test_split_horizon(void **state)
+{
+	static const struct {
+		bool from, to, same, passes;
+	} rows[] = {
+		{ false, false, false, true },
+		{ false, true, false, true },
+		{ true, false, false, true },
+		{ true, true, false, false },
+		{ false, false, true, false },
+		{ true, true, true, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct switch_port from = { .is_switch = rows[i].from };
+		const struct switch_port to = { .is_switch = rows[i].to };
+
+		assert_int_equal(
+			switch_may_pass(&from, rows[i].same ? &from : &to), rows[i].passes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stories),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_bits),
+		cmocka_unit_test(test_port_is_bounded),
+		cmocka_unit_test(test_table_is_bounded),
+		cmocka_unit_test(test_random_streams),
+		cmocka_unit_test(test_flooding_is_limited),
+		cmocka_unit_test(test_flooding_over_time),
+		cmocka_unit_test(test_split_horizon),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
