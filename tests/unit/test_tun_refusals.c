@@ -120,35 +120,31 @@ static void verdicts(void **state)
 		unsigned mask;
 		int probes;
 	} cases[] = {
-		{ true, true, ALL_BITS, 0, EIO, 0, { true, true, true, true, true, false },
-			ALL_BITS, 4 },
-		{ true, true, ALL_BITS, 0, 0, 0, { true, true, true, true, true, false }, ALL_BITS,
-			4 },
+		{ true, true, ALL_BITS, 0, EIO, 0, { true, true, true, true, true }, ALL_BITS, 4 },
+		{ true, true, ALL_BITS, 0, 0, 0, { true, true, true, true, true }, ALL_BITS, 4 },
 		/* What says nothing about merging. */
-		{ true, true, ALL_BITS, 0, ENOBUFS, 0, { true, true, true, true, true, false },
-			ALL_BITS, 4 },
-		{ true, true, ALL_BITS, 0, EIO, 3, { true, true, true, true, true, false },
-			ALL_BITS, 4 },
+		{ true, true, ALL_BITS, 0, ENOBUFS, 0, { true, true, true, true, true }, ALL_BITS,
+			4 },
+		{ true, true, ALL_BITS, 0, EIO, 3, { true, true, true, true, true }, ALL_BITS, 4 },
 		/* The kernel lacks it, and says so. */
-		{ true, true, TCP_BITS, 0, EIO, 0, { true, true, false, true, false, false },
-			TCP_BITS, 2 },
-		{ true, true, 0, 0, EIO, 0, { true, false, false, false, false, false }, 0, 0 },
+		{ true, true, TCP_BITS, 0, EIO, 0, { true, true, false, true, false }, TCP_BITS,
+			2 },
+		{ true, true, 0, 0, EIO, 0, { true, false, false, false, false }, 0, 0 },
 		{ true, false, ALL_BITS, 0, EIO, 0, { 0 }, 0, 0 },
 		/* It says that it has it, and refuses it. What comes out of the device may still be
 		 * super-packets. */
-		{ true, true, ALL_BITS, TCP4, EIO, 0, { true, true, true, false, true, false },
-			ALL_BITS, 3 },
-		{ true, true, ALL_BITS, TCP6, EIO, 0, { true, true, true, false, true, false },
-			ALL_BITS, 4 },
-		{ true, true, ALL_BITS, UDP4, EIO, 0, { true, true, true, true, false, false },
-			ALL_BITS, 3 },
-		{ true, true, ALL_BITS, UDP6, 0, 0, { true, true, true, true, false, false },
-			ALL_BITS, 4 },
+		{ true, true, ALL_BITS, TCP4, EIO, 0, { true, true, true, false, true }, ALL_BITS,
+			3 },
+		{ true, true, ALL_BITS, TCP6, EIO, 0, { true, true, true, false, true }, ALL_BITS,
+			4 },
+		{ true, true, ALL_BITS, UDP4, EIO, 0, { true, true, true, true, false }, ALL_BITS,
+			3 },
+		{ true, true, ALL_BITS, UDP6, 0, 0, { true, true, true, true, false }, ALL_BITS,
+			4 },
 		{ true, true, ALL_BITS, TCP4 | TCP6 | UDP4 | UDP6, EIO, 0,
-			{ true, true, true, false, false, false }, ALL_BITS, 2 },
+			{ true, true, true, false, false }, ALL_BITS, 2 },
 		/* Not wanted. */
-		{ false, true, ALL_BITS, 0, EIO, 0, { true, false, false, false, false, false }, 0,
-			0 },
+		{ false, true, ALL_BITS, 0, EIO, 0, { true, false, false, false, false }, 0, 0 },
 		{ false, false, ALL_BITS, 0, EIO, 0, { 0 }, 0, 0 },
 	};
 
