@@ -286,6 +286,17 @@ static void give_back(struct monitor *monitor)
 		close(monitor->tun);
 }
 
+static void say_it_stays(const struct config *config)
+{
+	const char *name = config->network_namespace ? netns_name(config->network_namespace) : NULL;
+
+	log_line(LOG_INFO,
+		"%s stays, with what is on it, as Persistent says: ip %s%s%slink delete dev %s "
+		"removes it",
+		config->device, name ? "-n " : "", name ? name : "", name ? " " : "",
+		config->device);
+}
+
 void device_step_down(struct monitor *monitor)
 {
 	const bool stays = monitor->lasting.stays;
@@ -295,10 +306,7 @@ void device_step_down(struct monitor *monitor)
 	if (stays && monitor->made_device && !monitor->came_up)
 		lasting_keep(monitor, false);
 	else if (stays && monitor->config->persistent)
-		log_line(LOG_INFO,
-			"%s stays, with what is on it, as Persistent says: ip link delete dev %s "
-			"removes it",
-			monitor->config->device, monitor->config->device);
+		say_it_stays(monitor->config);
 	if (stays)
 		give_back(monitor);
 	else

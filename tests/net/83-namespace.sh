@@ -163,6 +163,7 @@ for i in 1 2; do
 	start_a
 	pings_both c b
 	stop_a
+	has_logged a "ip -n $netns link delete dev $device removes it" || fail "it does not say how to remove the device"
 	ip -n "$netns" link show dev "$device" >/dev/null || fail "the device has gone at stop $i"
 done
 must ip -n "$netns" link delete "$device"
