@@ -122,18 +122,18 @@ char *cli_harmless(char *text)
 
 int cli_find_sockets(glob_t *found)
 {
-	static const char *const places[] = { PLACE_ROOTS, PLACE_USERS };
+	const char *place;
 	char pattern[PLACE_PATH_SIZE];
 	int error = 0, result;
 
 	*found = (glob_t){ 0 };
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+	for (size_t i = 0; (place = place_directory_at(i)); i++) {
 		/* glob would find nothing in a directory that it may not read. */
-		if (access(places[i], R_OK | X_OK) < 0) {
+		if (access(place, R_OK | X_OK) < 0) {
 			error = errno == ENOENT ? error : -errno;
 			continue;
 		}
-		snprintf(pattern, sizeof(pattern), "%s/*.sock", places[i]);
+		snprintf(pattern, sizeof(pattern), "%s/*.sock", place);
 		result = glob(pattern, found->gl_pathc ? GLOB_APPEND : 0, NULL, found);
 		if (result && result != GLOB_NOMATCH)
 			error = -ENOMEM;

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "host/leftover.h"
 #include "host/place.h"
+#include "host/rights.h"
 
 static const char usage[] =
 	"usage: culvert down NAME\n"
@@ -57,13 +58,17 @@ int cli_down(int argc, char **argv)
 	const char *result = getenv("SERVICE_RESULT");
 	const bool failed = result && strcmp(result, "success");
 	bool became;
-	char name[CLI_NAME_SIZE];
+	char name[CLI_NAME_SIZE], complaint[PLACE_COMPLAINT_SIZE];
 	int status, error;
 
 	if (cli_next_option(argc, argv, "h", options, usage, &status) == -2)
 		return status;
 	if (argc - optind != 1 || cli_tunnel_name(name, argv[optind]))
 		return cli_usage_error(argv[0], "name one tunnel");
+	if (rights_is_ordinary() && place_is_others(name, complaint)) {
+		fprintf(stderr, "culvert: %s\n", cli_harmless(complaint));
+		return CLI_FAILED;
+	}
 	error = leftover_down(name, failed, tell);
 	if (!error)
 		error = place_become_owner(name, &became);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* culvert run NAME|FILE, culvert run --KEY VALUE... */
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "engine/log.h"
 #include "host/config.h"
 #include "host/free_name.h"
+#include "host/inherited.h"
 #include "host/monitor.h"
 #include "host/rights.h"
 
@@ -46,9 +48,24 @@ static bool has_rights(const char *tunnel)
 		fprintf(stderr,
 			"culvert: to run a tunnel takes root, for its device, addresses and "
 			"routes: sudo culvert run %s (or, for a service without root, the "
-			"capabilities that it lacks: %s)\n",
-			tunnel ? tunnel : "...", missing);
+			"capabilities that it lacks: %s)%s\n",
+			tunnel ? tunnel : "...", missing,
+			rights_is_ordinary() ? "; or a device that root has made for this user: "
+					       "WITHOUT ANY RIGHTS in culvert(8)"
+					     : "");
 	return !missing;
+}
+
+/* An ordinary user may have a device. */
+static bool may_run(const char *tunnel, const struct config *config)
+{
+	char name[CLI_NAME_SIZE];
+	const char *device = config ? config->device : name;
+
+	if (!rights_is_ordinary() || inherited_any() ||
+		(!config && (!tunnel || cli_tunnel_name(name, tunnel))) || if_nametoindex(device))
+		return true;
+	return has_rights(tunnel);
 }
 
 /* The tunnel's name is held from here on, if nobody chose it. */
@@ -77,7 +94,8 @@ static int load_and_run(const struct wanted *wanted)
 
 	rights_forbid_core_dumps();
 	config = wanted->tunnel ? cli_load(wanted->tunnel) : load_given(wanted->given, &lock);
-	if (!config) {
+	if (!may_run(wanted->tunnel, config) || !config) {
+		config_free(config);
 		if (lock >= 0)
 			close(lock);
 		return CLI_FAILED;
@@ -120,7 +138,7 @@ static int run(int argc, char **argv, struct wanted *wanted)
 			"name one tunnel, or its file, or give a tunnel by options, such as "
 			"--shared-key-file");
 	wanted->tunnel = argv[optind]; /* NULL after the last */
-	if (geteuid() && !has_rights(wanted->tunnel))
+	if (geteuid() && !rights_is_ordinary() && !has_rights(wanted->tunnel))
 		return CLI_FAILED;
 	return load_and_run(wanted);
 }

@@ -45,6 +45,7 @@ struct status {
 	const char *name;
 	const char *state; /* starting, running, stopping; STATUS_DOWN */
 	const char *device, *config, *mtu_why, *user, *last_error;
+	const char *network_namespace; /* where the device is; NULL: here */
 	const char *dns_backend, *dns_error;
 	const char **dns_servers, **dns_domains;
 	size_t dns_server_count, dns_domain_count; /* no server: the file has no DNS */

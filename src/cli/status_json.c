@@ -166,6 +166,7 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	put_member(to, "state", status->state);
 	fprintf(to, "\"degraded\": %s, ", status_is_degraded(status, now) ? "true" : "false");
 	put_member(to, "device", status->device);
+	put_member(to, "network_namespace", status->network_namespace);
 	put_member(to, "config", status->config);
 	put_member(to, "user", status->user);
 	put_number(to, "pid", status->pid);

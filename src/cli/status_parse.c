@@ -12,6 +12,7 @@ static const struct answer_field monitor_fields[] = {
 	ANSWER_TEXT("name", struct status, name),
 	ANSWER_TEXT("state", struct status, state),
 	ANSWER_TEXT("device", struct status, device),
+	ANSWER_TEXT("network_namespace", struct status, network_namespace),
 	ANSWER_TEXT("config", struct status, config),
 	ANSWER_TEXT("mtu_why", struct status, mtu_why),
 	ANSWER_TEXT("user", struct status, user),

@@ -274,7 +274,10 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 	text_add(&line, "%s: %s since %s (", status->name,
 		strcmp(status->state, "running") ? status->state : "up", since);
 	add_age(&line, seconds_since(status->since, now));
-	text_add(&line, "), device %s, pid %" PRIu64, status->device, status->pid);
+	text_add(&line, "), device %s", status->device);
+	if (status->network_namespace)
+		text_add(&line, " in the network namespace %s", status->network_namespace);
+	text_add(&line, ", pid %" PRIu64, status->pid);
 	if (status->listen_port)
 		text_add(&line, ", port %" PRIu64, status->listen_port);
 	if (status->fwmark)

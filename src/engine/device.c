@@ -91,7 +91,7 @@ static int open_tun(struct engine_setup *setup)
 
 	if (error != -ENOENT) {
 		if (!error)
-			error = tun_attach(setup->tun, setup->device, &link);
+			error = tun_attach(setup->tun, setup->device, &link, &setup->tun_pi);
 		if (!error && link != TUNNEL_LINK_IP)
 			error = -EINVAL;
 		if (error)
@@ -235,6 +235,7 @@ int device_main(int argc, char **argv)
 	const char *in_foreground = getenv("WG_PROCESS_FOREGROUND");
 	bool foreground = in_foreground && !strcmp(in_foreground, "1");
 	struct engine_setup setup = { .tun = -1,
+		.link = -1,
 		.udp = UDP_SOCKETS_CLOSED,
 		.listener = -1,
 		.control = -1,

@@ -240,7 +240,8 @@ static int rebind(void *context, uint16_t *port, uint32_t fwmark)
 	}
 	*port = engine->udp.port;
 	log_line(LOG_INFO, "listening on UDP port %u%s", *port,
-		engine->udp.v4 < 0   ? ", IPv6 only"
+		engine->udp.both     ? ""
+		: engine->udp.v4 < 0 ? ", IPv6 only"
 		: engine->udp.v6 < 0 ? ", IPv4 only"
 				     : "");
 	tunnel_set_port(engine->tunnel, *port);
@@ -315,6 +316,17 @@ void engine_on_link(struct engine *engine)
 		set_link(engine, news.up);
 }
 
+void engine_on_around(struct engine *engine)
+{
+	struct link_news news;
+	const int error = link_read(engine->around, 0, &news);
+
+	if (error)
+		log_line(LOG_WARNING, "cannot follow our addresses: %s", strerror(-error));
+	if (news.network)
+		tunnel_clear_sources(engine->tunnel);
+}
+
 /* ---- The control socket's file ---- */
 
 void engine_on_path_watch(struct engine *engine)
@@ -346,8 +358,20 @@ static void watch_path(struct engine *engine)
 
 /* ---- From start to end ---- */
 
+/* The link's own news are those of the device's namespace: of ours, where the sockets are, others
+ * tell. */
+static int follow_around(struct engine *engine)
+{
+	engine->link = engine->setup.link;
+	engine->interface = engine->setup.interface;
+	engine->around = link_open(0);
+	return engine->around < 0 ? engine->around : 0;
+}
+
 static int follow_link(struct engine *engine)
 {
+	if (engine->setup.link >= 0)
+		return follow_around(engine);
 	engine->interface = if_nametoindex(engine->setup.device);
 	if (!engine->interface)
 		return 0;
@@ -376,8 +400,8 @@ static int engine_init(struct engine *engine)
 	engine->report = report_new();
 	if (!engine->tunnel || !engine->tun_batch || !engine->udp_batch || !engine->report)
 		return -ENOMEM;
-	engine->offload =
-		tun_negotiate(engine->setup.tun, fastpath_wants_tun(engine->setup.offload));
+	engine->offload = tun_negotiate(
+		engine->setup.tun, engine->setup.tun_pi, fastpath_wants_tun(engine->setup.offload));
 	tunnel_set_merging(engine->tunnel, engine->offload.merge_tcp, engine->offload.merge_udp);
 	udp_negotiate(&engine->udp, fastpath_wants_udp(engine->setup.offload));
 	error = follow_link(engine);
@@ -433,6 +457,7 @@ static void engine_finish(struct engine *engine)
 	report_free(engine->report);
 	udp_close(&engine->udp);
 	close_fd(engine->link);
+	close_fd(engine->around);
 	close_fd(engine->names);
 	close_fd(engine->path_watch);
 	close_fd(engine->setup.tun);
@@ -477,9 +502,12 @@ const char *engine_version(void)
 
 int engine_run(const struct engine_setup *setup)
 {
-	struct engine engine = {
-		.setup = *setup, .udp = setup->udp, .link = -1, .names = -1, .path_watch = -1
-	};
+	struct engine engine = { .setup = *setup,
+		.udp = setup->udp,
+		.link = -1,
+		.around = -1,
+		.names = -1,
+		.path_watch = -1 };
 	int error = engine_init(&engine);
 
 	signal(SIGPIPE, SIG_IGN);

@@ -7,6 +7,7 @@
 #define ENGINE_ENGINE_H
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,7 +18,11 @@
  * them. */
 struct engine_setup {
 	char device[IFNAMSIZ];
-	int tun; /* TUN descriptor, IFF_NO_PI, non-blocking */
+	int tun;     /* TUN descriptor, non-blocking */
+	bool tun_pi; /* with a struct tun_pi before each packet */
+	int link;    /* engine/link.h of the device, where that is in another network namespace
+			than we are; -1: it is here */
+	unsigned interface; /* with link: the device's number there */
 	struct udp_sockets
 		udp;  /* closed ones: opened with the first listen_port or when the link is up */
 	int listener; /* the control socket that `wg` connects to, listening */

@@ -28,6 +28,7 @@ struct engine {
 	struct now now;     /* when the present turn began */
 	unsigned interface; /* 0: the device was in another network namespace from the start */
 	int link;           /* netlink; -1: the device's state is not followed */
+	int around;         /* netlink, where link is another namespace's; else -1 */
 	int names;          /* a socket by which the kernel is asked for interfaces' numbers */
 	int path_watch;     /* inotify on the control socket, or -1 */
 	struct stat path_stat;
@@ -46,6 +47,7 @@ uint64_t engine_end_turn(struct engine *engine);
 void engine_on_tun(struct engine *engine);
 void engine_on_udp(struct engine *engine, int fd);
 void engine_on_link(struct engine *engine);
+void engine_on_around(struct engine *engine);
 void engine_on_path_watch(struct engine *engine);
 
 /* The end, for a reason that goes to the log with this priority. */

@@ -46,6 +46,7 @@ enum watched {
 	WATCH_V4,
 	WATCH_V6,
 	WATCH_LINK,
+	WATCH_AROUND,
 	WATCH_PATH,
 	WATCH_LISTENER,
 	WATCH_TIMER,
@@ -113,6 +114,16 @@ static void on_link(int fd, short what, void *context)
 	(void)fd, (void)what;
 	engine_begin_turn(loop->engine);
 	engine_on_link(loop->engine);
+	end_turn(loop);
+}
+
+static void on_around(int fd, short what, void *context)
+{
+	struct event_loop *loop = context;
+
+	(void)fd, (void)what;
+	engine_begin_turn(loop->engine);
+	engine_on_around(loop->engine);
 	end_turn(loop);
 }
 
@@ -367,6 +378,7 @@ static int watch_all(struct event_loop *loop)
 		watch(loop, WATCH_TIMER, loop->timer, EV_READ, on_timer) ||
 		watch(loop, WATCH_TUN, engine->setup.tun, EV_READ, on_tun) ||
 		watch(loop, WATCH_LINK, engine->link, EV_READ, on_link) ||
+		watch(loop, WATCH_AROUND, engine->around, EV_READ, on_around) ||
 		watch(loop, WATCH_PATH, engine->path_watch, EV_READ, on_path_watch) ||
 		watch(loop, WATCH_LISTENER, engine->setup.listener, EV_READ, on_listener))
 		return -ENOMEM;

@@ -28,6 +28,8 @@ static int ask_state(int fd, unsigned interface)
 	struct nlmsghdr *head = mnl_nlmsg_put_header(bytes);
 	struct ifinfomsg *info;
 
+	if (!interface)
+		return 0;
 	head->nlmsg_type = RTM_GETLINK;
 	head->nlmsg_flags = NLM_F_REQUEST;
 	info = mnl_nlmsg_put_extra_header(head, sizeof(*info));

@@ -16,7 +16,8 @@ struct link_news {
 	bool network; /* addresses or routes changed */
 };
 
-/* A netlink socket that follows the device; the first news tells how it is. Returns the descriptor
+/* A netlink socket that follows the device (0: none, but the network); the first news tells how it
+ * is. Returns the descriptor
  * (non-blocking, close-on-exec) or -errno. */
 int link_open(unsigned interface);
 

@@ -17,6 +17,7 @@
 
 enum {
 	OPEN_SOCKETS = 1,
+	BOTH = 2,
 	FDS_MAX = 4,            /* two are expected; the kernel closes what there is no room for */
 	ANSWER_TIMEOUT = 10000, /* milliseconds */
 };
@@ -33,7 +34,8 @@ struct answer {
 	uint32_t serial;
 	int32_t error; /* 0 or -errno */
 	uint16_t port;
-	uint8_t v4, v6; /* 0 or 1: a descriptor of the family comes along, in this order */
+	uint8_t v4, v6; /* 0 or 1: a descriptor of the family comes along, in this order; BOTH: it
+			   is for the other, too, of which there is none */
 };
 
 static_assert(sizeof(struct request) == 16 && sizeof(struct answer) == 12, "no padding to leak");
@@ -120,13 +122,36 @@ static int send_answer(int fd, const struct answer *answer, const struct udp_soc
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-int requests_serve(int fd)
+/* One that is not marked stays so without any rights. */
+static int mark(int fd, uint32_t fwmark)
+{
+	uint32_t now = 0;
+	socklen_t len = sizeof(now);
+
+	if (fd < 0 || (!getsockopt(fd, SOL_SOCKET, SO_MARK, &now, &len) && now == fwmark))
+		return 0;
+	return udp_set_mark(fd, fwmark);
+}
+
+static int use_given(struct udp_sockets *sockets, const struct udp_sockets *given, uint32_t fwmark)
+{
+	int error = mark(given->v4, fwmark);
+
+	if (!error)
+		error = mark(given->v6, fwmark);
+	if (!error)
+		*sockets = *given;
+	return error;
+}
+
+int requests_serve(int fd, const struct udp_sockets *given)
 {
 	struct udp_sockets sockets = UDP_SOCKETS_CLOSED;
 	struct descriptors unwanted;
-	struct request request;
+	struct request request = { 0 };
 	struct answer answer = { 0 };
 	int error = receive(fd, &request, sizeof(request), &unwanted);
+	bool theirs;
 
 	if (error)
 		return error;
@@ -135,12 +160,15 @@ int requests_serve(int fd)
 		return -EPROTO;
 	}
 	answer.serial = request.serial;
-	answer.error = udp_open(&sockets, request.port, request.fwmark);
+	theirs = given->port && (!request.port || request.port == given->port);
+	answer.error = theirs ? use_given(&sockets, given, request.fwmark)
+			      : udp_open(&sockets, request.port, request.fwmark);
 	answer.port = sockets.port;
 	answer.v4 = sockets.v4 >= 0;
-	answer.v6 = sockets.v6 >= 0;
+	answer.v6 = sockets.v6 < 0 ? 0 : sockets.both ? BOTH : 1;
 	error = send_answer(fd, &answer, &sockets);
-	udp_close(&sockets);
+	if (!theirs)
+		udp_close(&sockets);
 	return error;
 }
 
@@ -194,6 +222,11 @@ static int wait_answer(
 	}
 }
 
+static bool is_sound(const struct answer *answer)
+{
+	return answer->v4 <= 1 && answer->v6 <= (answer->v4 ? 1 : BOTH);
+}
+
 int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_sockets *sockets)
 {
 	static uint32_t last_serial;
@@ -201,7 +234,7 @@ int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_soc
 		.kind = OPEN_SOCKETS, .serial = ++last_serial, .fwmark = fwmark, .port = port
 	};
 	struct descriptors received;
-	struct answer answer;
+	struct answer answer = { 0 };
 	size_t used = 0;
 	int error;
 
@@ -210,8 +243,8 @@ int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_soc
 	error = wait_answer(fd, request.serial, &answer, &received);
 	if (error)
 		return error;
-	if (answer.error || !received.count || answer.v4 > 1 || answer.v6 > 1 ||
-		received.count != (size_t)answer.v4 + answer.v6) {
+	if (answer.error || !received.count || !is_sound(&answer) ||
+		received.count != (size_t)answer.v4 + (answer.v6 != 0)) {
 		close_all(&received);
 		return answer.error < 0 ? answer.error : -EPROTO;
 	}
@@ -220,6 +253,7 @@ int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_soc
 		sockets->v4 = received.fds[used++];
 	if (answer.v6)
 		sockets->v6 = received.fds[used++];
+	sockets->both = answer.v6 == BOTH;
 	sockets->port = answer.port;
 	sockets->fwmark = fwmark;
 	return 0;

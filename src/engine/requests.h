@@ -16,9 +16,10 @@
  * 0 and *sockets filled in, or -errno. */
 int requests_open_sockets(int fd, uint16_t port, uint32_t fwmark, struct udp_sockets *sockets);
 
-/* Monitor's side: reads one request and answers it. 0; -EPIPE: the engine has gone; -EPROTO: it
- * sent something malformed (and must be ended); other -errno. */
-int requests_serve(int fd);
+/* Monitor's side: reads one request and answers it, on their port with the sockets that were given
+ * to it (closed ones: none), which stay its own. 0; -EPIPE: the engine has gone; -EPROTO: it sent
+ * something malformed (and must be ended); other -errno. */
+int requests_serve(int fd, const struct udp_sockets *given);
 
 /* What the engine's side calls once the process is enclosed. */
 extern const struct sandbox_call requests_calls[];

@@ -2,9 +2,11 @@
 /* The TUN or TAP device: packets and super-packets. */
 #include "engine/tun.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -45,10 +47,9 @@ static int prepare_fd(int fd)
 	return 0;
 }
 
-int tun_create(const char *name, enum tunnel_link link, int *fd)
+int tun_join(const char *name, int flags, int *fd)
 {
-	const int kind = link == TUNNEL_LINK_ETHERNET ? IFF_TAP : IFF_TUN;
-	struct ifreq request = { .ifr_flags = (short)(kind | IFF_NO_PI | IFF_VNET_HDR) };
+	struct ifreq request = { .ifr_flags = (short)flags };
 	int opened, error;
 
 	if (!*name || strlen(name) >= IFNAMSIZ || strchr(name, '%')) /* the kernel numbers "x%d" */
@@ -66,19 +67,49 @@ int tun_create(const char *name, enum tunnel_link link, int *fd)
 	return 0;
 }
 
-int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link)
+int tun_create(const char *name, enum tunnel_link link, int *fd)
+{
+	return tun_join(name, (link == TUNNEL_LINK_ETHERNET ? IFF_TAP : IFF_TUN) | TUN_FLAGS, fd);
+}
+
+/*
+ * In what TUNGETIFF answers, the bit of IFF_NO_PI stands for IFF_NOFILTER, and is nearly always
+ * set. But a packet tells, which nobody sees. On a TUN device without the four bytes the kernel
+ * goes by a packet's first ones: what is neither IPv4 nor IPv6 is refused (EINVAL); with them,
+ * zeros are a packet of no protocol, which is dropped as such, or because the device is down (EIO).
+ * On a TAP device a frame of 14 zeros, which is for nobody, is too short by the four bytes if these
+ * go off.
+ */
+static bool has_pi(int fd, const struct ifreq *device)
+{
+	static const uint8_t zeros[128];
+	const bool frames = device->ifr_flags & IFF_TAP;
+	size_t len = frames ? ETH_HLEN : 2 * sizeof(struct tun_pi);
+	int header_size = 0;
+	bool refused;
+
+	if (device->ifr_flags & IFF_VNET_HDR && ioctl(fd, TUNGETVNETHDRSZ, &header_size) < 0)
+		return false;
+	len += (size_t)header_size;
+	refused = write(fd, zeros, len) < 0 && errno == EINVAL;
+	return frames ? refused : !refused;
+}
+
+int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link, bool *pi)
 {
 	struct ifreq request = { 0 };
+	int error;
 
 	if (ioctl(fd, TUNGETIFF, &request) < 0)
 		return errno == EBADFD ? -EBADFD : -EINVAL;
-	/* IFF_NO_PI cannot be asked for: here its bit stands for IFF_NOFILTER, and is nearly always
-	 * set. */
 	if (!(request.ifr_flags & (IFF_TUN | IFF_TAP)))
 		return -EINVAL;
 	*link = request.ifr_flags & IFF_TAP ? TUNNEL_LINK_ETHERNET : TUNNEL_LINK_IP;
 	memcpy(name, request.ifr_name, IFNAMSIZ);
-	return prepare_fd(fd);
+	error = prepare_fd(fd);
+	if (!error)
+		*pi = has_pi(fd, &request);
+	return error;
 }
 
 int tun_get_name(int fd, char name[IFNAMSIZ])
@@ -115,11 +146,11 @@ const char *tun_explain(int error)
 	}
 }
 
-struct tun_offload tun_negotiate(int fd, bool wanted)
+struct tun_offload tun_negotiate(int fd, bool pi, bool wanted)
 {
 	const int header_size = sizeof(struct virtio_net_hdr);
 	const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-	struct tun_offload offload = { 0 };
+	struct tun_offload offload = { .pi = pi };
 	struct ifreq request = { 0 };
 
 	if (ioctl(fd, TUNGETIFF, &request) < 0)
@@ -171,20 +202,22 @@ void tun_batch_free(struct tun_batch *batch)
 /* Reads one packet to where packet->data points. Its length, or -errno. */
 static ssize_t read_packet(int fd, const struct tun_offload *offload, struct tunnel_packet *packet)
 {
-	struct iovec parts[] = { { &packet->header, sizeof(packet->header) },
+	const size_t pi_len = offload->pi ? sizeof(struct tun_pi) : 0;
+	const size_t header_len = offload->header ? sizeof(packet->header) : 0;
+	const ssize_t before = (ssize_t)(pi_len + header_len);
+	struct tun_pi pi;
+	const struct iovec parts[] = { { &pi, pi_len }, { &packet->header, header_len },
 		{ packet->data, PACKET_MAX } };
 	ssize_t len;
 
 	packet->header = (struct virtio_net_hdr){ 0 };
 	do
-		len = offload->header ? readv(fd, parts, 2) : read(fd, packet->data, PACKET_MAX);
+		len = before ? readv(fd, parts + !pi_len, 2 + (pi_len != 0))
+			     : read(fd, packet->data, PACKET_MAX);
 	while (len < 0 && errno == EINTR);
 	if (len < 0)
 		return -errno;
-	if (offload->header)
-		len -= len < (ssize_t)sizeof(packet->header) ? len
-							     : (ssize_t)sizeof(packet->header);
-	return len;
+	return len < before ? 0 : len - before;
 }
 
 int tun_read_batch(struct tun_batch *batch, int fd, const struct tun_offload *offload,
@@ -211,13 +244,37 @@ int tun_read_batch(struct tun_batch *batch, int fd, const struct tun_offload *of
 	return count;
 }
 
+/* What precedes a packet on a device with IFF_PI: which protocol it is of. */
+static struct tun_pi pi_of(const struct iovec *packet)
+{
+	const uint8_t *bytes = packet->iov_base;
+	const bool is_v6 = packet->iov_len && bytes[0] >> 4 == 6;
+
+	return (struct tun_pi){ .proto = htons(is_v6 ? ETH_P_IPV6 : ETH_P_IP) };
+}
+
+static ssize_t write_with_pi(int fd, struct tun_pi pi, const struct iovec *parts, size_t count)
+{
+	struct iovec with_pi[1 + OFFLOAD_MERGE_MAX + 1];
+
+	if (count >= sizeof(with_pi) / sizeof(*with_pi)) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	with_pi[0] = (struct iovec){ &pi, sizeof(pi) };
+	memcpy(with_pi + 1, parts, count * sizeof(*parts));
+	return writev(fd, with_pi, (int)count + 1);
+}
+
 int tun_write(int fd, const struct tun_offload *offload, const struct iovec *parts, size_t count)
 {
 	const size_t skipped = offload->header ? 0 : 1;
 	ssize_t written;
 
 	do
-		written = writev(fd, parts + skipped, (int)(count - skipped));
+		written = offload->pi ? write_with_pi(fd, pi_of(&parts[1]), parts + skipped,
+						count - skipped)
+				      : writev(fd, parts + skipped, (int)(count - skipped));
 	while (written < 0 && errno == EINTR);
 	return written < 0 ? -errno : 0;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* The TUN or TAP device: IP packets or Ethernet frames (IFF_NO_PI), and super-packets of them
- * (IFF_VNET_HDR), read in batches. */
+/* The TUN or TAP device: IP packets or Ethernet frames, and super-packets of them (IFF_VNET_HDR),
+ * read in batches. One that somebody else made may have four bytes before each (IFF_NO_PI is off).
+ */
 #ifndef ENGINE_TUN_H
 #define ENGINE_TUN_H
 
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,10 +18,18 @@
  * (non-blocking, close-on-exec) is open. 0, or -errno, for which tun_explain has words. */
 int tun_create(const char *name, enum tunnel_link link, int *fd);
 
-/* Takes a descriptor of a TUN or TAP device that somebody else made with IFF_NO_PI, and makes it
- * non-blocking and close-on-exec. 0, its device's name and what that carries; -EINVAL: no such
- * device; -EBADFD: not, or no longer, a device's; other -errno. */
-int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link);
+/* How a device of ours is opened, beside its kind. */
+enum { TUN_FLAGS = IFF_NO_PI | IFF_VNET_HDR };
+
+/* The same of one that may be there already, with these flags (TUNSETIFF), which are the device's
+ * from then on; IFF_MULTI_QUEUE must be as the device was made. Errors besides: -EBUSY: another
+ * program has it; -EPERM: it is not ours; -EINVAL: it is of another kind. */
+int tun_join(const char *name, int flags, int *fd);
+
+/* Takes a descriptor of a TUN or TAP device that somebody else made, and makes it non-blocking and
+ * close-on-exec. 0, its device's name, what that carries, and whether with a struct tun_pi before
+ * it; -EINVAL: no such device; -EBADFD: not, or no longer, a device's; other -errno. */
+int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link, bool *pi);
 
 /* The device's name now: it may have been renamed. 0; -EBADFD: the device is gone; other -errno. */
 int tun_get_name(int fd, char name[IFNAMSIZ]);
@@ -35,11 +45,12 @@ struct tun_offload {
 	bool udp;                  /* ... and of UDP, from kernel 6.2 */
 	bool merge_tcp, merge_udp; /* ... and may be written */
 	bool frames;               /* packets are Ethernet frames: it is a TAP device */
+	bool pi;                   /* before all that there is a struct tun_pi */
 };
 
 /* Asks the device for as much as it has (wanted: else for nothing but plain packets), and tries out
- * whether it takes what it says. */
-struct tun_offload tun_negotiate(int fd, bool wanted);
+ * whether it takes what it says. pi as tun_attach tells it; false for one of ours. */
+struct tun_offload tun_negotiate(int fd, bool pi, bool wanted);
 
 /* A part of tun_negotiate: writes one super-packet of each kind and takes back what is refused. */
 void tun_probe(int fd, struct tun_offload *offload);

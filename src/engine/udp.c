@@ -4,6 +4,7 @@
 #include "engine/udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <stdalign.h>
@@ -119,10 +120,8 @@ static int set_options4(int fd)
 
 static int set_options6(int fd)
 {
-	int error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	int error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 
-	if (!error)
-		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	if (!error)
 		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 	return error;
@@ -145,6 +144,27 @@ static int bind_port(int fd, int family, uint16_t *port)
 	return 0;
 }
 
+int udp_set_mark(int fd, uint32_t fwmark)
+{
+	return set_option(fd, SOL_SOCKET, SO_MARK, (int)fwmark);
+}
+
+int udp_adopt(int fd, int family, bool both)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	int error = family == AF_INET || both ? set_options4(fd) : 0;
+
+	if (!error && family == AF_INET6)
+		error = set_options6(fd);
+	if (!error && (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+		error = -errno;
+	/* What an earlier start has asked for; a kernel that does not know it has not either. */
+	(void)set_option(fd, IPPROTO_UDP, UDP_GRO, 0);
+	enlarge_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE);
+	enlarge_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE);
+	return error;
+}
+
 /* *port: 0 for any, and what it became. */
 static int open_family(int family, uint16_t *port, uint32_t fwmark, int *fd)
 {
@@ -154,8 +174,10 @@ static int open_family(int family, uint16_t *port, uint32_t fwmark, int *fd)
 	if (opened < 0)
 		return -errno;
 	error = family == AF_INET ? set_options4(opened) : set_options6(opened);
+	if (!error && family == AF_INET6)
+		error = set_option(opened, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (!error && fwmark)
-		error = set_option(opened, SOL_SOCKET, SO_MARK, (int)fwmark);
+		error = udp_set_mark(opened, fwmark);
 	if (!error)
 		error = bind_port(opened, family, port);
 	if (error) {
@@ -361,6 +383,18 @@ void udp_read_control(
 	}
 }
 
+/* What comes over IPv4 to a socket for both is from an IPv6 address that stands for it, with the
+ * control data of either family. The kernel takes no such address from the network. */
+static void unmap(struct endpoint *from)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = from->v6.sin6_port };
+
+	if (from->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&from->v6.sin6_addr))
+		return;
+	memcpy(&v4.sin_addr, &from->v6.sin6_addr.s6_addr[12], sizeof(v4.sin_addr));
+	from->v4 = v4;
+}
+
 /* Whole, and from somewhere that can be answered. */
 static bool is_usable(const struct msghdr *message, const struct endpoint *from)
 {
@@ -414,9 +448,12 @@ int udp_receive(struct udp_batch *batch, int fd, struct tunnel_datagram **datagr
 	if (received < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	batch->used = (unsigned)received;
-	for (int i = 0; i < received; i++)
-		if (is_usable(&batch->messages[i].msg_hdr, &batch->from[i]))
-			count = take_message(batch, i, count);
+	for (int i = 0; i < received; i++) {
+		if (!is_usable(&batch->messages[i].msg_hdr, &batch->from[i]))
+			continue;
+		unmap(&batch->from[i]);
+		count = take_message(batch, i, count);
+	}
 	*datagrams = batch->datagrams;
 	return count;
 }
@@ -683,7 +720,7 @@ int udp_send(struct udp_sockets *sockets, struct endpoint *to, const struct tunn
 	size_t filled = 0;
 	int first = 0, error;
 
-	out.fd = v4 ? sockets->v4 : sockets->v6;
+	out.fd = v4 && !sockets->both ? sockets->v4 : sockets->v6;
 	out.to = to;
 	out.tos = tos;
 	out.offload = &sockets->offload;

@@ -34,6 +34,7 @@ struct udp_offload {
 
 struct udp_sockets {
 	int v4, v6; /* -1: closed, or the host lacks the family */
+	bool both;  /* v6 is for IPv4, too (without IPV6_V6ONLY), and there is no v4 */
 	uint16_t port;
 	uint32_t fwmark;
 	struct udp_offload offload;
@@ -49,6 +50,12 @@ struct udp_sockets {
  */
 int udp_open(struct udp_sockets *sockets, uint16_t port, uint32_t fwmark);
 void udp_close(struct udp_sockets *sockets);
+
+/* Makes of a bound socket of a family one as udp_open makes it; both: of one for both families. 0
+ * or -errno. */
+int udp_adopt(int fd, int family, bool both);
+/* The mark of a socket; takes CAP_NET_ADMIN. 0 or -errno. */
+int udp_set_mark(int fd, uint32_t fwmark);
 
 /* Asks sockets that are open for as much as the kernel has (wanted: else for nothing). */
 void udp_negotiate(struct udp_sockets *sockets, bool wanted);

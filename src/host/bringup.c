@@ -17,6 +17,7 @@
 #include "engine/log.h"
 #include "engine/tun.h"
 #include "host/child.h"
+#include "host/device_step.h"
 #include "host/dns_step.h"
 #include "host/hooks.h"
 #include "host/host_id.h"
@@ -78,21 +79,23 @@ static int open_wg_socket(struct monitor *monitor)
 }
 
 /* The device's name and the socket for `wg`. */
-static int claim_names(struct monitor *monitor)
+static int claim_names(struct monitor *monitor, bool *has_device)
 {
-	if (if_nametoindex(monitor->config->device))
-		return -EEXIST;
-	return open_wg_socket(monitor);
+	const int error = device_step_claim(monitor);
+
+	*has_device = !error;
+	return error ? error : open_wg_socket(monitor);
 }
 
 /* We have the tunnel's lock, so its former monitor is dead. Where that was sudden its engine is
  * about to notice, and what has our names now will be gone in a moment. */
-static int claim_names_patiently(struct monitor *monitor)
+static int claim_names_patiently(struct monitor *monitor, bool *has_device)
 {
 	const uint64_t until = monitor_now() + PREDECESSOR_GRACE;
 	int error;
 
-	while ((error = claim_names(monitor)) == -EEXIST || error == -EADDRINUSE) {
+	while ((error = claim_names(monitor, has_device)) == -EEXIST || error == -EADDRINUSE ||
+		error == -EBUSY) {
 		if (monitor_now() >= until || monitor->stop_signals)
 			break;
 		monitor_pump(monitor, monitor_now() + PREDECESSOR_POLL);
@@ -105,6 +108,7 @@ static int up_sockets(struct monitor *monitor)
 {
 	const char *device = monitor->config->device;
 	char path[PLACE_PATH_SIZE];
+	bool has_device = false;
 	int error = control_open(monitor);
 
 	if (!error)
@@ -113,12 +117,9 @@ static int up_sockets(struct monitor *monitor)
 		error = note_socket(monitor, path);
 	if (error)
 		return error;
-	error = claim_names_patiently(monitor);
-	if (error == -EEXIST)
-		monitor_error(monitor,
-			"there is a network device %s already: stop what made it, or choose "
-			"another name with Device =",
-			device);
+	error = claim_names_patiently(monitor, &has_device);
+	if (error && !has_device)
+		device_step_complain(monitor, error);
 	else if (error)
 		monitor_error(monitor, "cannot listen at %s's socket for wg: %s%s", device,
 			strerror(-error),
@@ -138,30 +139,8 @@ static void down_sockets(struct monitor *monitor)
 	monitor->wg_listener = -1;
 	if (!error && (!monitor->wg_listener_made || unlink_socket(path)))
 		forget_socket(monitor, path);
+	device_step_down(monitor);
 	control_close(monitor);
-}
-
-/* The TUN device. Once the engine has the descriptor, the device goes with the engine. */
-static int up_tun(struct monitor *monitor)
-{
-	const char *device = monitor->config->device;
-	int error;
-
-	error = tun_create(device, TUNNEL_LINK_IP, &monitor->tun);
-	if (error) {
-		monitor_error(
-			monitor, "cannot make the TUN device %s: %s", device, tun_explain(error));
-		return error;
-	}
-	monitor->interface = if_nametoindex(device);
-	return 0;
-}
-
-static void down_tun(struct monitor *monitor)
-{
-	if (monitor->tun >= 0)
-		close(monitor->tun);
-	monitor->tun = -1;
 }
 
 /* Sends a signal to a hook and all that it started, and waits. */
@@ -355,10 +334,14 @@ static void prefix_text(char text[INET6_ADDRSTRLEN + 4], const struct config_pre
 int bringup_add_address(
 	struct monitor *monitor, const struct config_prefix *address, bool may_exist)
 {
-	char text[INET6_ADDRSTRLEN + 4];
-	int error = netlink_address_add(monitor->netlink, monitor->interface, as_netlink(address));
+	char text[INET6_ADDRSTRLEN + 4], line[DEVICE_LINE_SIZE];
+	int error;
 
-	if (!error || (error == -EEXIST && may_exist))
+	device_facts_address(line, address);
+	if (monitor->lasting.ordinary)
+		return lasting_check(monitor, line);
+	error = netlink_address_add(monitor->inside, monitor->interface, as_netlink(address));
+	if (!error || (error == -EEXIST && (may_exist || lasting_is_there(monitor, line))))
 		return 0;
 	prefix_text(text, address);
 	monitor_error(monitor, "cannot give %s the address %s: %s%s", monitor->config->device, text,
@@ -371,15 +354,22 @@ int bringup_add_address(
 void bringup_delete_addresses(
 	struct monitor *monitor, const struct config_prefixes *addresses, size_t count)
 {
-	while (count--)
-		netlink_address_delete(
-			monitor->netlink, monitor->interface, as_netlink(&addresses->items[count]));
+	char line[DEVICE_LINE_SIZE];
+
+	while (count--) {
+		device_facts_address(line, &addresses->items[count]);
+		if (monitor->lasting.stays)
+			lasting_remove(monitor, line);
+		else
+			netlink_address_delete(monitor->inside, monitor->interface,
+				as_netlink(&addresses->items[count]));
+	}
 }
 
 static int up_addresses(struct monitor *monitor)
 {
 	const struct config_prefixes *addresses = &monitor->installed.addresses_added;
-	int error = 0;
+	int error = lasting_note(monitor, NULL, &monitor->installed);
 
 	while (!error && monitor->addresses_added < addresses->count) {
 		error = bringup_add_address(
@@ -391,8 +381,11 @@ static int up_addresses(struct monitor *monitor)
 
 static void down_addresses(struct monitor *monitor)
 {
-	bringup_delete_addresses(
-		monitor, &monitor->installed.addresses_added, monitor->addresses_added);
+	if (monitor->lasting.stays)
+		lasting_put_back(monitor->routing.state_path, NULL);
+	else
+		bringup_delete_addresses(
+			monitor, &monitor->installed.addresses_added, monitor->addresses_added);
 	monitor->addresses_added = 0;
 }
 
@@ -418,10 +411,12 @@ static int up_link(struct monitor *monitor)
 {
 	int error;
 
+	if (monitor->lasting.stays && !monitor->made_device)
+		return lasting_set_up(monitor);
 	/* As WireGuard's devices: from an address that no AllowedIPs have, the kernel would look
 	 * for routers, and the peer refuse that. A host without IPv6 cannot, and need not. */
-	(void)netlink_link_no_addresses(monitor->netlink, monitor->interface);
-	error = netlink_link_set_up(monitor->netlink, monitor->interface, true);
+	(void)netlink_link_no_addresses(monitor->inside, monitor->interface);
+	error = netlink_link_set_up(monitor->inside, monitor->interface, true);
 
 	if (error)
 		monitor_error(
@@ -433,8 +428,8 @@ static int up_link(struct monitor *monitor)
 
 static void down_link(struct monitor *monitor)
 {
-	if (monitor->link_is_up)
-		netlink_link_set_up(monitor->netlink, monitor->interface, false);
+	if (monitor->link_is_up && !monitor->lasting.stays)
+		netlink_link_set_up(monitor->inside, monitor->interface, false);
 	monitor->link_is_up = false;
 }
 
@@ -464,10 +459,15 @@ static void say_route_failed(struct monitor *monitor, const struct diff_route *r
 
 int bringup_add_route(struct monitor *monitor, const struct diff_route *route, bool may_exist)
 {
-	int error = netlink_route_add(
-		monitor->netlink, monitor->interface, route->table, as_netlink(&route->prefix));
+	char line[DEVICE_LINE_SIZE];
+	int error;
 
-	if (!error || (error == -EEXIST && may_exist))
+	device_facts_route(line, &route->prefix, route->table);
+	if (monitor->lasting.ordinary)
+		return lasting_check(monitor, line);
+	error = netlink_route_add(
+		monitor->inside, monitor->interface, route->table, as_netlink(&route->prefix));
+	if (!error || (error == -EEXIST && (may_exist || lasting_is_there(monitor, line))))
 		return 0;
 	say_route_failed(monitor, route, error);
 	return error;
@@ -475,9 +475,18 @@ int bringup_add_route(struct monitor *monitor, const struct diff_route *route, b
 
 void bringup_delete_routes(struct monitor *monitor, const struct diff_routes *routes, size_t count)
 {
-	while (count--)
-		netlink_route_delete(monitor->netlink, monitor->interface,
-			routes->items[count].table, as_netlink(&routes->items[count].prefix));
+	char line[DEVICE_LINE_SIZE];
+
+	while (count--) {
+		const struct diff_route *route = &routes->items[count];
+
+		device_facts_route(line, &route->prefix, route->table);
+		if (monitor->lasting.stays)
+			lasting_remove(monitor, line);
+		else
+			netlink_route_delete(monitor->inside, monitor->interface, route->table,
+				as_netlink(&route->prefix));
+	}
 }
 
 static int up_routes(struct monitor *monitor)
@@ -494,7 +503,9 @@ static int up_routes(struct monitor *monitor)
 
 static void down_routes(struct monitor *monitor)
 {
-	bringup_delete_routes(monitor, &monitor->installed.routes_added, monitor->routes_added);
+	if (!monitor->lasting.stays) /* else down_addresses does it */
+		bringup_delete_routes(
+			monitor, &monitor->installed.routes_added, monitor->routes_added);
 	monitor->routes_added = 0;
 }
 
@@ -553,7 +564,7 @@ static const struct step {
 	{ NULL, down_post_down },
 	{ routing_up_switch, routing_down_switch },
 	{ up_metrics, down_metrics },
-	{ up_tun, down_tun },
+	{ device_step_up, device_step_down },
 	{ up_engine, engine_stop }, /* before PreUp, which may call `wg` and wait for its answer */
 	{ up_pre_up, NULL },
 	{ up_keys, NULL },

@@ -562,6 +562,7 @@ void config_free(struct config *config)
 	strings_free(&config->dns.servers);
 	strings_free(&config->dns.domains);
 	free(config->metrics);
+	free(config->network_namespace);
 	strings_free(&config->pre_up);
 	strings_free(&config->post_up);
 	strings_free(&config->pre_down);

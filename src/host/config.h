@@ -112,7 +112,10 @@ struct config {
 	bool kill_switch; /* then there are AllowedIPs, and the table is not off */
 	char *user;       /* NULL: the built-in choice. Whether it exists is not checked here */
 	bool save;        /* SaveConfig */
-	char *metrics;    /* "unix:/PATH", or a loopback address and port; NULL: off */
+	char *network_namespace; /* where the device is: a name of ip-netns(8)'s or a path; NULL:
+				    here */
+	bool persistent;         /* the device stays */
+	char *metrics;           /* "unix:/PATH", or a loopback address and port; NULL: off */
 	struct config_strings pre_up, post_up, pre_down,
 		post_down;         /* for /bin/sh, %i still in them */
 	struct config_peer *peers; /* in the file's order */

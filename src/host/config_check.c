@@ -280,7 +280,11 @@ static void check_kill_switch(struct config_parser *parser)
 
 	if (!config->kill_switch)
 		return;
-	if (config->table == CONFIG_TABLE_OFF)
+	if (config->network_namespace)
+		config_error(parser, line,
+			"KillSwitch = yes: with NetworkNamespace nothing leaves but by the tunnel "
+			"anyway, unless the namespace has other devices: remove the line");
+	else if (config->table == CONFIG_TABLE_OFF)
 		config_error(parser, line,
 			"KillSwitch = yes blocks routes, and Table = off makes none: remove one "
 			"of them");

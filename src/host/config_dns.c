@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/netns.h"
+
 enum { DOMAIN_MAX = 253, LABEL_MAX = 63 };
 
 static bool looks_like_server(const char *word)
@@ -114,4 +116,10 @@ void config_check_dns(struct config_parser *parser)
 			"the programs that set DNS would take the device's name %s for an option: "
 			"choose another with Device =",
 			config->device);
+	if (config->dns.servers.count && config->network_namespace &&
+		!netns_name(config->network_namespace))
+		config_error(parser, line,
+			"DNS is for programs that ip netns exec starts, and it does not know %s: "
+			"remove this line, or make the namespace by ip netns add or attach",
+			config_show(config->network_namespace).text);
 }

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,6 +185,22 @@ static void parse_device(
 {
 	if (config_device_name_ok(value))
 		strcpy(field, value);
+	else
+		config_bad_value(parser, row, value);
+}
+
+/* Without blanks, which part the words of the state file (host/lasting.h). */
+static void parse_namespace(
+	struct config_parser *parser, const struct config_row *row, void *field, char *value)
+{
+	const bool is_path = strchr(value, '/');
+	bool ok = strlen(value) < PATH_MAX - sizeof("/run/netns/") && strcmp(value, ".") &&
+		  strcmp(value, "..") && (!is_path || *value == '/');
+
+	for (const char *c = value; *c; c++)
+		ok = ok && isgraph((unsigned char)*c);
+	if (ok)
+		config_string_set(parser, field, value);
 	else
 		config_bad_value(parser, row, value);
 }
@@ -518,6 +535,8 @@ static const struct config_row rows[] = {
 		"'off' or a number of 32 bits, decimal or after 0x"),
 	[ROW_KILL_SWITCH] =
 		INTERFACE("KillSwitch", parse_yes_no, kill_switch, 0, NULL, "'yes' or 'no'"),
+	[ROW_NETWORK_NAMESPACE] = INTERFACE("NetworkNamespace", parse_namespace, network_namespace,
+		0, NULL, "a name in /run/netns, as ip netns add makes it, or a path"),
 	[ROW_PUBLIC_KEY] = PEER("PublicKey", parse_key, public_key, 0, "pubkey", KEY_HELP),
 	[ROW_PRESHARED_KEY] =
 		PEER("PresharedKey", parse_key, preshared_key, CONFIG_SECRET, "genpsk", KEY_HELP),
@@ -541,6 +560,7 @@ static const struct config_row rows[] = {
 		HOOK_HELP),
 	INTERFACE("PostDown", parse_hook, post_down, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
 		HOOK_HELP),
+	INTERFACE("Persistent", parse_yes_no, persistent, 0, NULL, "'yes' or 'no'"),
 	INTERFACE("SaveConfig", parse_true_or_false, save, 0, NULL, "'true' or 'false'"),
 	INTERFACE("Mode", parse_later_switch, path, CONFIG_LATER, "tun\0tap", "'tun' or 'tap'"),
 	INTERFACE("Metrics", config_parse_metrics, metrics, 0, NULL,

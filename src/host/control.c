@@ -157,7 +157,7 @@ static void add_peer(
 static void add_dns(const struct monitor *monitor, struct text *out)
 {
 	const struct config_dns *dns = &monitor->config->dns;
-	const char *resolv_conf = dns_host_places.resolv_conf;
+	const char *resolv_conf = monitor->dns_places.resolv_conf;
 	char why[MONITOR_TEXT_SIZE];
 
 	if (!dns->servers.count)
@@ -190,6 +190,7 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	add_line(out, "state", monitor->state);
 	text_add(out, "pid=%d\nengine_pid=%d\n", (int)getpid(), (int)monitor->engine);
 	add_line(out, "device", config->device);
+	add_line(out, "network_namespace", config->network_namespace);
 	add_line(out, "config", config->from_options ? NULL : config->path);
 	text_add(out, "since=%lld\nmtu=%u\n", (long long)monitor->since, monitor->mtu);
 	add_line(out, "mtu_why", monitor->mtu_why);

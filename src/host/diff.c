@@ -17,6 +17,11 @@ const char *diff_refusal(const struct config *old, const struct config *new)
 {
 	if (strcmp(old->device, new->device))
 		return "Device cannot change while the tunnel runs: restart it";
+	if (!old->network_namespace != !new->network_namespace ||
+		(old->network_namespace && strcmp(old->network_namespace, new->network_namespace)))
+		return "NetworkNamespace cannot change while the tunnel runs: restart it";
+	if (old->persistent != new->persistent)
+		return "Persistent cannot change while the tunnel runs: restart it";
 	if (old->shared_key.given != new->shared_key.given)
 		return "a shared key and public keys cannot replace each other while the tunnel "
 		       "runs: restart it";

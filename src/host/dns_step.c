@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/log.h"
 #include "host/child.h"
+#include "host/dns_netns.h"
 #include "host/helper.h"
 #include "host/monitor_state.h"
 #include "host/outside.h"
@@ -48,8 +51,11 @@ static bool run(void *context, const char *const *arguments, const char *input, 
 static bool undo(struct monitor *monitor, char why[DNS_WHY_SIZE])
 {
 	const struct dns_runner runner = { run, monitor };
-	const bool good = dns_undo_left_over(&dns_host_places, monitor->config->name, &runner, why);
+	const bool good =
+		dns_undo_left_over(&monitor->dns_places, monitor->config->name, &runner, why);
 
+	if (good && monitor->netns_resolv_conf)
+		dns_netns_finish(monitor->routing.state_path, monitor->netns_resolv_conf);
 	if (!good)
 		log_line(LOG_WARNING, "DNS is not put back: %s", why);
 	else if (*why)
@@ -67,6 +73,21 @@ int dns_step_clean(struct monitor *monitor)
 	return 0;
 }
 
+/* In another namespace there is but one way. */
+static enum dns_backend choose(struct monitor *monitor)
+{
+	struct monitor_dns *dns = &monitor->dns;
+	int error;
+
+	if (!monitor->netns_path)
+		return dns_choose(&monitor->dns_places, !geteuid(), dns->why);
+	error = dns_netns_prepare(monitor->routing.state_path, monitor->netns_resolv_conf);
+	if (error)
+		snprintf(dns->why, sizeof(dns->why), "cannot make the directory of %.160s: %s",
+			monitor->netns_resolv_conf, strerror(-error));
+	return error ? DNS_NONE : DNS_FILE;
+}
+
 static int set(struct monitor *monitor)
 {
 	const struct dns_settings settings = dns_settings_from(monitor->config);
@@ -75,9 +96,9 @@ static int set(struct monitor *monitor)
 
 	dns->touched = true;
 	if (dns->backend == DNS_NONE)
-		dns->backend = dns_choose(&dns_host_places, !geteuid(), dns->why);
+		dns->backend = choose(monitor);
 	if (dns->backend == DNS_NONE ||
-		!dns_set(&dns_host_places, dns->backend, &settings, &runner, dns->why)) {
+		!dns_set(&monitor->dns_places, dns->backend, &settings, &runner, dns->why)) {
 		dns->backend = DNS_NONE;
 		log_line(LOG_WARNING, "DNS is not set, names are looked up as before: %s%s",
 			dns->why,

@@ -193,7 +193,7 @@ static bool has_route(void *context, const struct endpoint *endpoint)
 
 	return !netlink_route_get(
 		       monitor->netlink, &endpoint->any, monitor->config->fwmark, &route) &&
-	       route.interface != monitor->interface;
+	       route.interface != monitor_interface_here(monitor);
 }
 
 static void say_next(const struct monitor_lookup *lookup, const struct endpoint *next)
@@ -413,7 +413,8 @@ static unsigned route_mtu(struct monitor *monitor, const struct netlink_route *r
 	unsigned mtu = route->mtu;
 
 	/* A route through the tunnel itself says nothing of the way outside. */
-	if (route->interface == monitor->interface || !if_indextoname(route->interface, device))
+	if (route->interface == monitor_interface_here(monitor) ||
+		!if_indextoname(route->interface, device))
 		return 0;
 	if (!mtu && netlink_link_get_mtu(monitor->netlink, route->interface, &mtu))
 		return 0;
@@ -483,8 +484,10 @@ int endpoints_set_mtu(struct monitor *monitor)
 
 	if (!mtu)
 		return 0;
-	if (mtu != before)
-		error = netlink_link_set_mtu(monitor->netlink, monitor->interface, mtu);
+	if (mtu != before && monitor->lasting.stays)
+		error = lasting_set_mtu(monitor, &mtu, why);
+	else if (mtu != before)
+		error = netlink_link_set_mtu(monitor->inside, monitor->interface, mtu);
 	if (error) {
 		monitor_error(monitor, "cannot set the MTU of %s to %u: %s",
 			monitor->config->device, mtu, strerror(-error));

@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "engine/log.h"
 #include "host/child.h"
+#include "host/device_step.h"
 #include "host/monitor_state.h"
 #include "host/rights.h"
 
@@ -46,7 +47,11 @@ static void close_end(int *fd)
 
 int engine_start(struct monitor *monitor)
 {
+	int control[2], requests[2], error;
 	struct engine_setup setup = { .tun = monitor->tun,
+		.tun_pi = monitor->given.pi,
+		.link = device_step_follow(monitor, &error),
+		.interface = monitor->interface,
 		.udp = UDP_SOCKETS_CLOSED,
 		.listener = monitor->wg_listener,
 		.offload = monitor->config->offload,
@@ -54,8 +59,9 @@ int engine_start(struct monitor *monitor)
 		.directory = -1,
 		.uid = monitor->uid,
 		.gid = monitor->gid };
-	int control[2], requests[2], error = 0;
 
+	if (error)
+		return error;
 	memcpy(setup.device, monitor->config->device, sizeof(setup.device));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) < 0)
 		return -errno;
@@ -67,9 +73,9 @@ int engine_start(struct monitor *monitor)
 	}
 	setup.control = control[1];
 	setup.requests = requests[1];
-	monitor->engine = child_fork(
-		(int[]){ setup.tun, setup.listener, setup.control, setup.requests, setup.observer },
-		5);
+	monitor->engine = child_fork((int[]){ setup.tun, setup.link, setup.listener, setup.control,
+					     setup.requests, setup.observer },
+		6);
 	if (!monitor->engine)
 		become_engine(monitor, &setup);
 	if (monitor->engine < 0) {
@@ -78,12 +84,14 @@ int engine_start(struct monitor *monitor)
 	}
 	close(control[1]);
 	close(requests[1]);
+	close_end(&setup.link);
 	monitor->engine_control = control[0];
 	monitor->engine_requests = requests[0];
 	if (error)
 		return error;
 	/* The engine has the only descriptors now, so that the device goes when it does. */
-	close_end(&monitor->tun);
+	if (!monitor->lasting.stays)
+		close_end(&monitor->tun);
 	close_end(&monitor->wg_listener);
 	close_end(&monitor->metrics.engine_end);
 	return 0;

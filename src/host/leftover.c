@@ -11,10 +11,13 @@
 #include "engine/listener.h"
 #include "engine/log.h"
 #include "host/dns.h"
+#include "host/dns_netns.h"
+#include "host/lasting.h"
 #include "host/lock.h"
 #include "host/place.h"
 #include "host/policy.h"
 #include "host/policy_host.h"
+#include "host/rights.h"
 #include "host/sysctl.h"
 #include "host/undo.h"
 
@@ -50,6 +53,8 @@ static const struct kind {
 	bool harmless; /* left behind, it is in no tunnel's way */
 } kinds[] = {
 	{ SYSCTL_WHAT, sysctl_put_back, false },
+	{ DNS_NETNS_FILE, dns_netns_undo_file, false },
+	{ DNS_NETNS_MADE, dns_netns_undo_directory, true },
 	{ LEFTOVER_SOCKET, remove_socket, true },
 	{ LEFTOVER_COPY, remove_copy, true },
 };
@@ -125,6 +130,8 @@ int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_swi
 	if (error)
 		return error;
 	error = undo_walk(state_path, undo_line, &undoing);
+	if (!undoing.error)
+		undoing.error = lasting_put_back(state_path, told);
 	if (!keep_switch || !policy_has_block(&lines))
 		opened = open_switch(netlink, &undoing, &lines);
 	undo_free(&lines);
@@ -165,8 +172,8 @@ int leftover_down(
 
 	if (!error)
 		error = place_path(socket_path, name, "sock");
-	/* Other users are told that they may not. */
-	if (!error && !geteuid() && !left_anything(name))
+	/* Of other users, those who could have run none are told that they may not. */
+	if (!error && (!geteuid() || rights_is_ordinary()) && !left_anything(name))
 		return 0;
 	if (!error)
 		error = lock_take(name, &lock);

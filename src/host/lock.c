@@ -16,10 +16,8 @@
 int lock_take(const char *name, int *fd)
 {
 	char path[PLACE_PATH_SIZE];
-	const mode_t mask = umask(022); /* anybody may see which tunnels there are */
-	int error = mkdir(place_directory(), 0755) < 0 && errno != EEXIST ? -errno : 0;
+	int error = place_make_directory();
 
-	umask(mask);
 	if (error)
 		return error;
 	error = place_path(path, name, "lock");

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "core/endpoint.h"
 #include "engine/listener.h"
 #include "engine/log.h"
+#include "host/netns.h"
 #include "host/rights.h"
 #include "host/child.h"
 
@@ -68,6 +70,19 @@ static void close_end(int *fd)
 	*fd = -1;
 }
 
+/* The device is counted where it is; who scrapes is here. */
+static void go_where_device_is(const struct config *config)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (!config->network_namespace || netns_path(path, config->network_namespace))
+		return;
+	fd = netns_open(path);
+	if (fd >= 0)
+		netns_enter(fd);
+}
+
 static void __attribute__((noreturn)) become_server(
 	const struct metrics *metrics, int engine, struct config *config, uid_t uid, gid_t gid)
 {
@@ -76,6 +91,7 @@ static void __attribute__((noreturn)) become_server(
 
 	prctl(PR_SET_NAME, "culvert-metrics");
 	memcpy(interface, config->device, sizeof(interface));
+	go_where_device_is(config);
 	config_free(config);
 	if (!mprotect(metrics->facts, sizeof(*metrics->facts), PROT_READ))
 		status = metrics_serve(

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "engine/requests.h"
 #include "engine/sandbox.h"
 #include "host/child.h"
+#include "host/device_step.h"
 #include "host/dns_step.h"
 #include "host/lock.h"
 #include "host/monitor_state.h"
@@ -88,7 +90,7 @@ static void on_signal(struct monitor *monitor)
 /* The engine parses what comes from the internet: nothing that it says is believed. */
 static void on_engine_request(struct monitor *monitor)
 {
-	int error = requests_serve(monitor->engine_requests);
+	int error = requests_serve(monitor->engine_requests, &monitor->given.udp);
 
 	if (!error || error == -EAGAIN || error == -EINTR)
 		return;
@@ -278,8 +280,11 @@ static int take_lock(struct monitor *monitor)
 			"%s is running already (culvert status %s); stop that one first", name,
 			name);
 	else if (error)
-		monitor_error(monitor, "cannot lock %s/%s.lock: %s", place_directory(), name,
-			strerror(-error));
+		monitor_error(monitor, "cannot lock %s/%s.lock: %s%s", place_directory(), name,
+			strerror(-error),
+			rights_is_ordinary()
+				? " (set XDG_RUNTIME_DIR to a directory that is yours alone)"
+				: "");
 	return error;
 }
 
@@ -293,11 +298,29 @@ static void tell_of_nobody(const struct monitor *monitor)
 			monitor->user);
 }
 
+/* Who has no rights can give nobody others: the engine is the same user's process, and its sandbox
+ * what keeps it from the monitor. */
+static int stay_user(struct monitor *monitor)
+{
+	const struct passwd *entry = getpwuid(geteuid());
+	const char *wanted = monitor->config->user;
+
+	monitor->user = entry ? entry->pw_name : "unnamed";
+	if (!wanted || !strcmp(wanted, monitor->user))
+		return 0;
+	monitor_error(monitor,
+		"User = %s: to run the engine as another user takes root: remove the line", wanted);
+	return -EPERM;
+}
+
 static int find_user(struct monitor *monitor)
 {
 	const char *wanted = monitor->config->user;
-	int error = child_find_user(wanted, &monitor->uid, &monitor->gid, &monitor->user);
+	int error;
 
+	if (rights_is_ordinary())
+		return stay_user(monitor);
+	error = child_find_user(wanted, &monitor->uid, &monitor->gid, &monitor->user);
 	if (error && wanted)
 		monitor_error(monitor, "User = %s: this host has no such user", wanted);
 	else if (error)
@@ -350,9 +373,24 @@ static int check_rights(struct monitor *monitor)
 	return error;
 }
 
+static int take_inherited(struct monitor *monitor)
+{
+	char why[INHERITED_WHY_SIZE];
+	int error = inherited_take(&monitor->given, why);
+
+	if (!error && inherited_refusal(&monitor->given, monitor->config, why))
+		error = -EINVAL;
+	if (error)
+		monitor_error(monitor, "%s", why);
+	return error;
+}
+
 static int prepare(struct monitor *monitor)
 {
-	int error = check_rights(monitor);
+	int error = take_inherited(monitor);
+
+	if (!error)
+		error = check_rights(monitor);
 
 	if (!error)
 		error = find_user(monitor);
@@ -369,6 +407,8 @@ static int prepare(struct monitor *monitor)
 			monitor_error(
 				monitor, "cannot open a netlink socket: %s", strerror(-error));
 	}
+	if (!error)
+		error = device_step_open(monitor);
 	if (!error) {
 		error = network_open(monitor);
 		if (error)
@@ -455,7 +495,7 @@ int monitor_run(struct config *config, int lock, bool no_hooks)
 	monitor->config = config;
 	monitor->no_hooks = no_hooks;
 	monitor->lock = lock;
-	monitor->signals = monitor->listener = monitor->tun = -1;
+	monitor->signals = monitor->listener = monitor->tun = monitor->netns = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
 	monitor->network.watch = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
@@ -470,6 +510,8 @@ int monitor_run(struct config *config, int lock, bool no_hooks)
 	config = monitor->config; /* another one after a reload */
 	notify_close(&monitor->notify);
 	network_close(monitor);
+	device_step_close(monitor);
+	inherited_close(&monitor->given);
 	netlink_close(monitor->netlink);
 	if (monitor->signals >= 0)
 		close(monitor->signals);

@@ -13,6 +13,7 @@
 #ifndef HOST_MONITOR_STATE_H
 #define HOST_MONITOR_STATE_H
 
+#include <limits.h>
 #include <net/if.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,7 +24,9 @@
 #include "host/config.h"
 #include "host/diff.h"
 #include "host/dns.h"
+#include "host/inherited.h"
 #include "host/key_index.h"
+#include "host/lasting.h"
 #include "host/metrics.h"
 #include "host/names.h"
 #include "host/netlink.h"
@@ -120,8 +123,14 @@ struct monitor {
 	int reload_file; /* with this file; -1: with that at the configuration's path */
 
 	struct netlink *netlink;
-	unsigned interface;
+	struct netlink *inside; /* where the device is; without NetworkNamespace the same */
+	int netns;              /* -1: here */
+	char *netns_path;       /* NULL: here */
+	unsigned interface;     /* the device's number, where it is */
 	int tun;
+	struct inherited given;
+	bool made_device; /* it was not there before */
+	struct lasting lasting;
 	int wg_listener; /* where `wg` connects; the engine's as soon as there is one */
 	bool wg_listener_made;
 	size_t steps_begun;
@@ -144,6 +153,8 @@ struct monitor {
 	unsigned engine_owes;              /* answers that have not come yet */
 
 	struct monitor_dns dns;
+	struct dns_places dns_places;
+	char *netns_resolv_conf; /* NULL: not in a namespace of ip-netns(8)'s */
 
 	pid_t hook; /* 0: none is running */
 	int hook_status;
@@ -175,6 +186,12 @@ uint64_t monitor_clock(clockid_t clock);
 
 /* Waits until something happens or it is `until`, and takes note of it. */
 void monitor_pump(struct monitor *monitor, uint64_t until);
+
+/* The device's number among those around us: none, if it is elsewhere. */
+static inline unsigned monitor_interface_here(const struct monitor *monitor)
+{
+	return monitor->netns_path ? UINT_MAX : monitor->interface;
+}
 
 /* bringup.c. bringup_start: 0 or -errno, said already; what was done is to be undone by
  * bringup_undo. */

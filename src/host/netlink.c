@@ -74,19 +74,18 @@ static void *request_begin(
 	return mnl_nlmsg_put_extra_header(&request->header, header_len);
 }
 
-/* Sends it and hands each message of the answer to callback (NULL: only success counts). */
-static int request_run(
-	struct netlink *netlink, struct request *request, mnl_cb_t callback, void *context)
+int netlink_run(struct netlink *netlink, struct nlmsghdr *request,
+	int (*callback)(const struct nlmsghdr *header, void *context), void *context)
 {
 	uint8_t answer[ANSWER_SIZE];
 	ssize_t len;
 	int state;
 
-	request->header.nlmsg_seq = ++netlink->sequence;
+	request->nlmsg_seq = ++netlink->sequence;
 	/* Without NLM_F_ACK a question that finds nothing would leave us waiting. */
-	if ((request->header.nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
-		request->header.nlmsg_flags |= NLM_F_ACK;
-	if (mnl_socket_sendto(netlink->socket, request, request->header.nlmsg_len) < 0)
+	if ((request->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
+		request->nlmsg_flags |= NLM_F_ACK;
+	if (mnl_socket_sendto(netlink->socket, request, request->nlmsg_len) < 0)
 		return -errno;
 	do {
 		len = mnl_socket_recvfrom(netlink->socket, answer, sizeof(answer));
@@ -108,6 +107,12 @@ static int request_run(
 	if (state >= 0)
 		return 0;
 	return errno > 0 && errno <= ERRNO_MAX ? -errno : -EPROTO;
+}
+
+static int request_run(
+	struct netlink *netlink, struct request *request, mnl_cb_t callback, void *context)
+{
+	return netlink_run(netlink, &request->header, callback, context);
 }
 
 static int link_request(

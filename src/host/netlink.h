@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 struct netlink; /* opaque */
+struct nlmsghdr;
 
 enum { NETLINK_TABLE_MAIN = 254 };
 
@@ -27,6 +28,11 @@ struct netlink_prefix {
 
 int netlink_open(struct netlink **netlink);
 void netlink_close(struct netlink *netlink); /* NULL is allowed */
+
+/* Sends any request, whose sequence number it sets, and hands each message of the answer to the
+ * callback (NULL: only success counts), which returns 1 to go on, or -1 with errno. */
+int netlink_run(struct netlink *netlink, struct nlmsghdr *request,
+	int (*callback)(const struct nlmsghdr *header, void *context), void *context);
 
 int netlink_link_set_mtu(struct netlink *netlink, unsigned interface, unsigned mtu);
 int netlink_link_set_up(struct netlink *netlink, unsigned interface, bool up);

@@ -113,7 +113,7 @@ static void add_way(struct monitor *monitor, struct text *ways, const struct end
 	if (!endpoint_is_set(to) ||
 		netlink_route_get(
 			monitor->netlink, &to->any, monitor->config->fwmark, &way.route) ||
-		way.route.interface == monitor->interface)
+		way.route.interface == monitor_interface_here(monitor))
 		way.route = (struct netlink_route){ 0 };
 	way.route.mtu = 0;
 	text_add_bytes(ways, &way, sizeof(way));
@@ -218,7 +218,7 @@ void network_suspect(struct monitor *monitor)
 void network_on_news(struct monitor *monitor)
 {
 	struct monitor_network *network = &monitor->network;
-	struct netwatch_scope scope = { .interface = monitor->interface };
+	struct netwatch_scope scope = { .interface = monitor_interface_here(monitor) };
 	struct netwatch_news news;
 	int error;
 

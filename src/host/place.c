@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -14,10 +15,56 @@
 
 #include "engine/listener.h"
 #include "engine/sandbox.h"
+#include "host/rights.h"
+
+/* An ordinary user's, as the XDG Base Directory Specification has it. */
+static const char *own_directory(void)
+{
+	static char path[PLACE_DIRECTORY_SIZE];
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	int len;
+
+	if (runtime && *runtime == '/')
+		len = snprintf(path, sizeof(path), "%s/culvert", runtime);
+	else
+		len = snprintf(
+			path, sizeof(path), "/run/user/%lu/culvert", (unsigned long)geteuid());
+	return len < (int)sizeof(path) ? path : "/nonexistent";
+}
 
 const char *place_directory(void)
 {
+	if (rights_is_ordinary())
+		return own_directory();
 	return geteuid() ? PLACE_USERS : PLACE_ROOTS;
+}
+
+const char *place_directory_at(size_t i)
+{
+	const bool ordinary = rights_is_ordinary();
+	const char *const all[] = { ordinary ? own_directory() : PLACE_ROOTS,
+		ordinary ? PLACE_ROOTS : PLACE_USERS, ordinary ? PLACE_USERS : NULL, NULL };
+
+	return i < sizeof(all) / sizeof(*all) ? all[i] : NULL;
+}
+
+int place_make_directory(void)
+{
+	const char *directory = place_directory();
+	const bool ordinary = rights_is_ordinary();
+	/* Anybody may see which tunnels there are; but not those of a user. */
+	const mode_t mask = umask(022);
+	int error = mkdir(directory, ordinary ? 0700 : 0755) < 0 && errno != EEXIST ? -errno : 0;
+	struct stat status;
+
+	umask(mask);
+	if (error || !ordinary)
+		return error;
+	if (lstat(directory, &status) < 0)
+		return -errno;
+	return S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022)
+		       ? 0
+		       : -EPERM;
 }
 
 static int path_in(
@@ -35,18 +82,22 @@ int place_path(char path[PLACE_PATH_SIZE], const char *name, const char *kind)
 
 bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE])
 {
-	const bool roots = geteuid() != 0;
+	static const char *const others[] = { PLACE_ROOTS, PLACE_USERS };
+	const char *own = place_directory();
 	char path[PLACE_PATH_SIZE];
 	struct stat status;
 
-	if (path_in(path, roots ? PLACE_ROOTS : PLACE_USERS, name, "state") ||
-		lstat(path, &status) < 0)
-		return false;
-	snprintf(complaint, PLACE_COMPLAINT_SIZE,
-		"%.80s was started %s and has left something on the host: stop it or, if it does "
-		"not run, 'culvert down %.80s' as root",
-		name, roots ? "as root" : "without root", name);
-	return true;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		if (!strcmp(others[i], own) || path_in(path, others[i], name, "state") ||
+			lstat(path, &status) < 0)
+			continue;
+		snprintf(complaint, PLACE_COMPLAINT_SIZE,
+			"%.80s was started %s and has left something on the host: stop it or, if "
+			"it does not run, 'culvert down %.80s' as root",
+			name, i ? "without root" : "as root", name);
+		return true;
+	}
+	return false;
 }
 
 /* Not there, or left over by a process that was killed. */
@@ -61,11 +112,15 @@ static bool nobody_listens(const char *path)
 
 int place_find_socket(char path[PLACE_PATH_SIZE], const char *name)
 {
-	int error = path_in(path, PLACE_ROOTS, name, "sock");
+	const char *directory;
 
-	if (error || !nobody_listens(path) || path_in(path, PLACE_USERS, name, "sock"))
-		return error;
-	return nobody_listens(path) ? path_in(path, PLACE_ROOTS, name, "sock") : 0;
+	for (size_t i = 0; (directory = place_directory_at(i)); i++) {
+		const int error = path_in(path, directory, name, "sock");
+
+		if (error || !nobody_listens(path))
+			return error;
+	}
+	return path_in(path, place_directory_at(0), name, "sock");
 }
 
 FILE *place_read(const char *path)
@@ -93,16 +148,24 @@ FILE *place_read(const char *path)
 
 bool place_is_users(const char *path)
 {
-	return !strncmp(path, PLACE_USERS "/", strlen(PLACE_USERS "/"));
+	const char *own = rights_is_ordinary() ? own_directory() : PLACE_USERS;
+	const size_t len = strlen(own);
+
+	return !strncmp(path, PLACE_USERS "/", strlen(PLACE_USERS "/")) ||
+	       (!strncmp(path, own, len) && path[len] == '/');
 }
 
 int place_engine_socket(char path[PLACE_PATH_SIZE], const char *monitors, const char *device)
 {
+	char directory[PLACE_PATH_SIZE];
+
 	if (strchr(device, '/'))
 		return -EINVAL;
-	if (place_is_users(monitors))
-		return path_in(path, PLACE_USERS, device, "wg");
-	return listener_path(path, device);
+	if (!place_is_users(monitors))
+		return listener_path(path, device);
+	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(monitors, '/') - monitors),
+		monitors);
+	return path_in(path, directory, device, "wg");
 }
 
 int place_name(char *name, size_t size, const char *socket_path)

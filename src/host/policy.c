@@ -104,7 +104,8 @@ void policy_make(struct policy *policy, const struct config *config, struct endp
 				endpoints, count);
 	}
 	*policy = (struct policy){ .mark = config->fwmark };
-	if (config->table != CONFIG_TABLE_AUTO)
+	/* In another namespace the tunnel's own packets are not, so nothing has to lead past it. */
+	if (config->table != CONFIG_TABLE_AUTO || config->network_namespace)
 		return;
 	policy->full4 = v4.all;
 	policy->full6 = v6.all;

@@ -46,7 +46,7 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
-	char text[RIGHTS_REFUSAL_SIZE];
+	char text[RIGHTS_REFUSAL_SIZE], why[INHERITED_WHY_SIZE];
 	const char *refusal;
 	int error;
 
@@ -78,6 +78,8 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 		refusal = routing_refusal(monitor, config);
 	if (!refusal)
 		refusal = rights_refusal(config, monitor->no_hooks, text);
+	if (!refusal)
+		refusal = inherited_refusal(&monitor->given, config, why);
 	if (refusal) {
 		add_problem(answer, LOG_ERR, refusal);
 		config_free(config);
@@ -179,7 +181,9 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 
 	if (!good)
 		text_add(answer, "problem=%s\n", monitor->last_error);
+	good &= !lasting_note(monitor, &monitor->installed, whole);
 	good &= change_addresses_and_routes(monitor, diff, whole, answer);
+	lasting_note(monitor, NULL, whole);
 	config_forget_secrets(config); /* the engine has them */
 	monitor->config = config;
 	if (config->user) /* the same one: diff_refusal */

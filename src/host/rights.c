@@ -17,6 +17,7 @@
 #include "engine/sandbox.h"
 #include "host/credentials.h"
 #include "host/no_root.h"
+#include "host/policy.h"
 
 static const struct right {
 	unsigned number;
@@ -40,6 +41,46 @@ const char *rights_missing(char *text, size_t size)
 				text + len, size - len, "%s%s", len ? ", " : "", rights[i].name);
 	}
 	return len ? text : NULL;
+}
+
+bool rights_is_ordinary(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (!geteuid())
+		return false;
+	syscall(SYS_capget, &header, have);
+	return !(have[0].effective & 1U << CAP_NET_ADMIN);
+}
+
+/* Into effect, if it is permitted, or out of it. */
+static int set_effective(unsigned capability, bool on, bool *before)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	const uint32_t bit = 1U << capability % 32;
+	uint32_t *effective = &have[capability / 32].effective;
+
+	if (syscall(SYS_capget, &header, have) < 0)
+		return -errno;
+	*before = *effective & bit;
+	if (on && !(have[capability / 32].permitted & bit))
+		return -EPERM;
+	*effective = on ? *effective | bit : *effective & ~bit;
+	return syscall(SYS_capset, &header, have) < 0 ? -errno : 0;
+}
+
+int rights_lend(unsigned capability, bool *before)
+{
+	return set_effective(capability, true, before);
+}
+
+void rights_take_back(unsigned capability)
+{
+	bool before;
+
+	set_effective(capability, false, &before);
 }
 
 int rights_keep_to_us(void)
@@ -83,10 +124,26 @@ static const char *first_hook(const struct config *config)
 					 : NULL;
 }
 
+/* What an ordinary user cannot have, and root could. NULL: nothing. */
+static const char *ordinary_refusal(const struct config *config)
+{
+	struct policy policy = { 0 };
+
+	if (config->kill_switch)
+		return "KillSwitch = yes";
+	if (config->fwmark)
+		return "FwMark";
+	if (policy_make_from_file(&policy, config) || !policy.mark)
+		return NULL;
+	return "a full tunnel (AllowedIPs that hold all of IPv4 or IPv6, or the peer's Endpoint), "
+	       "without Table = off,";
+}
+
 const char *rights_refusal(
 	const struct config *config, bool no_hooks, char text[RIGHTS_REFUSAL_SIZE])
 {
 	const char *hook = first_hook(config);
+	const char *ordinary = rights_is_ordinary() ? ordinary_refusal(config) : NULL;
 
 	if (hook && no_hooks)
 		snprintf(text, RIGHTS_REFUSAL_SIZE,
@@ -102,6 +159,14 @@ const char *rights_refusal(
 		snprintf(text, RIGHTS_REFUSAL_SIZE,
 			"SaveConfig = true takes root, who can write the file: remove the line, or "
 			"start the tunnel as root, without LoadCredential for the whole file");
+	else if (config->network_namespace && geteuid())
+		snprintf(text, RIGHTS_REFUSAL_SIZE,
+			"NetworkNamespace takes root: remove the line, or start the tunnel as "
+			"root");
+	else if (ordinary)
+		snprintf(text, RIGHTS_REFUSAL_SIZE,
+			"%s takes root, or CAP_NET_ADMIN: remove it, or start the tunnel as root",
+			ordinary);
 	else
 		return NULL;
 	return text;

@@ -29,6 +29,15 @@ int rights_keep_to_us(void);
  * -errno. */
 int rights_use_needed(void);
 
+/* Whether we are an ordinary user, who cannot configure the network at all: then a tunnel goes
+ * through a device that root has made for us. */
+bool rights_is_ordinary(void);
+
+/* Puts a capability that is permitted into effect, and out of it again. 0 and whether it was; or
+ * -errno. */
+int rights_lend(unsigned capability, bool *before);
+void rights_take_back(unsigned capability);
+
 /* No core dumps of this process, which reads keys. Programs that it runs may have theirs. */
 void rights_forbid_core_dumps(void);
 

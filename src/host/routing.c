@@ -247,10 +247,31 @@ void routing_down_rules(struct monitor *monitor)
 
 /* ---- an endpoint that turns out to lie inside AllowedIPs ---- */
 
+/* Where they will be, on a device that stays. */
+static void note_moved(struct monitor *monitor)
+{
+	const struct diff *now = &monitor->installed;
+	struct diff moved = { .addresses_added = now->addresses_added,
+		.routes_added.count = monitor->routes_added };
+
+	if (!monitor->lasting.stays)
+		return;
+	moved.routes_added.items =
+		calloc(monitor->routes_added + 1, sizeof(*moved.routes_added.items));
+	if (!moved.routes_added.items)
+		return;
+	for (size_t i = 0; i < monitor->routes_added; i++)
+		moved.routes_added.items[i] = now->routes_added.items[i];
+	routing_place(&monitor->routing.policy, monitor->config, &moved.routes_added);
+	lasting_note(monitor, now, &moved);
+	free(moved.routes_added.items);
+}
+
 static void move_routes(struct monitor *monitor)
 {
 	struct diff_routes *routes = &monitor->installed.routes_added;
 
+	note_moved(monitor);
 	for (size_t i = 0; i < monitor->routes_added; i++) {
 		struct diff_route before = routes->items[i];
 		struct diff_routes one = { .items = &before, .count = 1 };

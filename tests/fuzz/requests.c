@@ -20,6 +20,8 @@
 #include "host/monitor_state.h"
 #include "host/save.h"
 
+static const struct udp_sockets no_sockets = { .v4 = -1, .v6 = -1 };
+
 enum { FDS_SENT_MAX = 6, DESCRIPTORS = 64, DATAGRAMS = 4, CHUNK_MAX = 256 };
 
 /* ---- Descriptors ---- */
@@ -143,7 +145,7 @@ static void serve_requests(struct fuzz_input *input)
 		opening.asked = 0;
 		opening.how = how;
 		send_with(ends[0], bytes, len, fd_count);
-		const int error = requests_serve(ends[1]);
+		const int error = requests_serve(ends[1], &no_sockets);
 		const bool good = is_request(bytes, len, fd_count);
 
 		FUZZ_CHECK(opening.asked == good, "opened %u times", opening.asked);
@@ -158,7 +160,7 @@ static void serve_requests(struct fuzz_input *input)
 			recv(ends[0], bytes, sizeof(bytes), MSG_DONTWAIT) < 0, "one answer more");
 	}
 	close(ends[0]);
-	FUZZ_CHECK(requests_serve(ends[1]) == -EPIPE, "the engine has gone");
+	FUZZ_CHECK(requests_serve(ends[1], &no_sockets) == -EPIPE, "the engine has gone");
 	close(ends[1]);
 }
 

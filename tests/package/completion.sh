@@ -46,7 +46,7 @@ cases() {
 		culvert run -v | home office
 		culvert run office |
 		culvert run --v| --verbose
-		culvert run --n| --name --no-hooks
+		culvert run --n| --name --network-namespace --no-hooks
 		culvert run --shared| --shared-key-file
 		culvert run --address |
 		culvert run --address 10.9.0.1/30 |

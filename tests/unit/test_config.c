@@ -145,7 +145,7 @@ static void every_key_reaches_its_field(void **state)
 		"Address = 2001:db8::9\nListenPort = 51820\nFwMark = 0xCA6c\nMTU = 1420\n"
 		"Table = 4242\nUser = _culvert\nDevice = vpn0\nPreUp = a\nPostUp = b %i; c && d\n"
 		"PostUp = e 'f' \"g\"\nPreDown = h\nPostDown = i ; j\nSaveConfig = false\n"
-		"KillSwitch = yes\nMode = tun\nOffload = UDP\n"
+		"KillSwitch = yes\nMode = tun\nOffload = UDP\nPersistent = yes\n"
 		"DNS = 10.9.0.2, fd09::2,corp.example ~lab.example\nDNS = 10.9.0.2 fe80::1%eth0 "
 		"~.\n"
 		"[Peer]\nPublicKey = " PUBLIC_1 "\nPresharedKey = " KEY_2 "\nName = Zo\xc3\xab's \n"
@@ -170,6 +170,8 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(config->table, CONFIG_TABLE_NUMBER);
 	assert_int_equal(config->table_number, 4242);
 	assert_true(config->kill_switch);
+	assert_true(config->persistent);
+	assert_null(config->network_namespace);
 	assert_string_equal(config->user, "_culvert");
 	assert_int_equal(config->offload, FASTPATH_UDP);
 	assert_int_equal(config->pre_up.count, 1);
@@ -190,13 +192,13 @@ static void every_key_reaches_its_field(void **state)
 	key_is(&peer->public_key, PUBLIC_1);
 	key_is(&peer->preshared_key, KEY_2);
 	assert_string_equal(peer->name, "Zo\xc3\xab's");
-	assert_int_equal(peer->line, 22);
+	assert_int_equal(peer->line, 23);
 	assert_int_equal(peer->allowed_ips.count, 4);
 	prefix_is(&peer->allowed_ips.items[0], "10.0.0.0", 8);
 	prefix_is(&peer->allowed_ips.items[1], "192.0.2.1", 32);
 	prefix_is(&peer->allowed_ips.items[2], "::", 1);
 	prefix_is(&peer->allowed_ips.items[3], "2001:db8::1", 128);
-	assert_int_equal(peer->allowed_ips.items[3].line, 27);
+	assert_int_equal(peer->allowed_ips.items[3].line, 28);
 	assert_string_equal(peer->endpoint.host, "vpn.example.net");
 	assert_string_equal(peer->endpoint.port, "51820");
 	assert_int_equal(peer->persistent_keepalive, 25);
@@ -209,6 +211,22 @@ static void every_key_reaches_its_field(void **state)
 	assert_string_equal(peer->endpoint.port, "1");
 	assert_string_equal(peer->cipher, "auto");
 	assert_int_equal(peer->persistent_keepalive, 0);
+}
+
+static void namespaces(void **state)
+{
+	static const char *const values[] = { "work", "/run/netns/work", "/proc/1/ns/net",
+		"a.b-c_d" };
+	char file[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		snprintf(file, sizeof(file),
+			"[Interface]\nPrivateKey = " KEY_1 "\nNetworkNamespace = %s\n", values[i]);
+		load_right(file);
+		assert_string_equal(config->network_namespace, values[i]);
+		assert_false(config->persistent);
+	}
 }
 
 static void what_is_left_out_has_its_default(void **state)
@@ -865,6 +883,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_reaches_its_field),
+		cmocka_unit_test(namespaces),
 		cmocka_unit_test(what_is_left_out_has_its_default),
 		cmocka_unit_test(a_shared_key_tunnel),
 		cmocka_unit_test(odd_but_right_files),

@@ -322,6 +322,16 @@ static void test_refusal(void **state)
 	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Offload"));
 	old.config.offload = FASTPATH_UDP;
 	assert_null(diff_refusal(&old.config, &new.config));
+	new.config.persistent = true;
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Persistent"));
+	old.config.persistent = true;
+	new.config.network_namespace = nobody;
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "NetworkNamespace"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "NetworkNamespace"));
+	old.config.network_namespace = other;
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "NetworkNamespace"));
+	old.config.network_namespace = nobody;
+	assert_null(diff_refusal(&old.config, &new.config));
 	new.config.metrics = place;
 	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Metrics"));
 	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "Metrics"));

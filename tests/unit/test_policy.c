@@ -29,7 +29,7 @@ enum { PREFIXES = 8 };
 static const struct row {
 	const char *allowed; /* blanks between */
 	const char *endpoint;
-	bool kill_switch;
+	bool kill_switch, namespace;
 	uint32_t fwmark;
 	enum config_table table; /* CONFIG_TABLE_NUMBER is 4242 */
 	const char *lines;
@@ -78,6 +78,11 @@ static const struct row {
 		.lines = "block 10.0.0.0/8 table 254\n" LOCAL("6")
 			TUNNEL("6") "block 2001:db8::/33 table " TABLE "\n" },
 	{ .allowed = "2001:db8::/33", .endpoint = "[2001:db8:8000::1]:7", .lines = "" },
+	/* in another namespace there is nothing to lead past */
+	{ .allowed = "0.0.0.0/0 ::/0 192.0.2.0/24",
+		.endpoint = "192.0.2.1:7",
+		.namespace = true,
+		.lines = "" },
 	/* other tables: no rules */
 	{ .allowed = "0.0.0.0/0 ::/0", .table = CONFIG_TABLE_OFF, .lines = "" },
 	{ .allowed = "0.0.0.0/0 ::/0", .table = CONFIG_TABLE_NUMBER, .lines = "" },
@@ -113,6 +118,7 @@ static struct config *make_config(const struct row *row)
 		.table = row->table,
 		.table_number = row->table == CONFIG_TABLE_NUMBER ? 4242 : 0,
 		.kill_switch = row->kill_switch,
+		.network_namespace = row->namespace ? name : NULL,
 		.peers = &peer,
 		.peer_count = 1 };
 	return &config;

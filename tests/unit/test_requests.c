@@ -20,6 +20,8 @@
 
 #include "engine/requests.h"
 
+static const struct udp_sockets no_sockets = { .v4 = -1, .v6 = -1 };
+
 struct pair {
 	int engine, monitor;
 };
@@ -61,7 +63,7 @@ static void *serve(void *context)
 	struct served *served = context;
 
 	do
-		served->error = requests_serve(served->fd);
+		served->error = requests_serve(served->fd, &no_sockets);
 	while (served->error == -EAGAIN);
 	return NULL;
 }
@@ -173,8 +175,8 @@ static void hostile_requests(void **state)
 				continue;
 			send_raw(pair.engine, request, len, pair.engine, copies);
 			/* An empty datagram alone looks like the end. */
-			assert_int_equal(
-				requests_serve(pair.monitor), len || copies ? -EPROTO : -EPIPE);
+			assert_int_equal(requests_serve(pair.monitor, &no_sockets),
+				len || copies ? -EPROTO : -EPIPE);
 			assert_int_equal(open_descriptors(), before + 2);
 		}
 	}
@@ -185,13 +187,13 @@ static void hostile_requests(void **state)
 		if (kind == request[0])
 			continue;
 		send_raw(pair.engine, words, sizeof(words), -1, 0);
-		assert_int_equal(requests_serve(pair.monitor), -EPROTO);
+		assert_int_equal(requests_serve(pair.monitor, &no_sockets), -EPROTO);
 	}
 	request[15] ^= 1;
 	send_raw(pair.engine, request, 16, -1, 0);
-	assert_int_equal(requests_serve(pair.monitor), -EPROTO);
+	assert_int_equal(requests_serve(pair.monitor, &no_sockets), -EPROTO);
 	assert_int_equal(recv(pair.engine, request, sizeof(request), MSG_DONTWAIT), -1);
-	assert_int_equal(requests_serve(pair.monitor), -EAGAIN);
+	assert_int_equal(requests_serve(pair.monitor, &no_sockets), -EAGAIN);
 	close_pair(pair);
 	assert_int_equal(open_descriptors(), before);
 }
@@ -203,7 +205,7 @@ static void the_end(void **state)
 
 	(void)state;
 	close(pair.engine);
-	assert_int_equal(requests_serve(pair.monitor), -EPIPE);
+	assert_int_equal(requests_serve(pair.monitor, &no_sockets), -EPIPE);
 	assert_int_equal(requests_open_sockets(pair.monitor, 0, 0, &sockets), -EPIPE);
 	close(pair.monitor);
 }
@@ -220,7 +222,7 @@ static void answers_not_read(void **state)
 	capture_request(request);
 	for (int i = 0; i < 2000 && !error; i++) {
 		send_raw(pair.engine, request, sizeof(request), -1, 0);
-		error = requests_serve(pair.monitor);
+		error = requests_serve(pair.monitor, &no_sockets);
 	}
 	assert_true(error == -EAGAIN || error == -ETOOMANYREFS || error == -ENOBUFS);
 	assert_int_equal(open_descriptors(), before + 2);

@@ -56,7 +56,7 @@ static void send_packet(int fd, const struct virtio_net_hdr *header, uint8_t *pa
 static struct tun_offload make_tap(const char *name, int *tap)
 {
 	assert_int_equal(tun_create(name, TUNNEL_LINK_ETHERNET, tap), 0);
-	const struct tun_offload offload = tun_negotiate(*tap, true);
+	const struct tun_offload offload = tun_negotiate(*tap, false, true);
 
 	assert_true(offload.header && offload.frames && offload.tcp && offload.merge_tcp);
 	assert_int_equal(offload.udp, offload.merge_udp);
@@ -74,7 +74,7 @@ static void probing_while_down(void **state)
 
 	(void)state;
 	assert_int_equal(tun_create("down", TUNNEL_LINK_ETHERNET, &tap), 0);
-	const struct tun_offload offload = tun_negotiate(tap, true);
+	const struct tun_offload offload = tun_negotiate(tap, false, true);
 
 	assert_true(offload.merge_tcp && offload.merge_udp == offload.udp);
 	for (size_t i = 0; i < 3; i++) {
@@ -113,7 +113,7 @@ static void probing_in_a_bridge(void **state)
 	need("ip link add bridge0 type bridge mcast_snooping 0");
 	need("ip link set probed master bridge0 && ip link set other master bridge0");
 	set_up("bridge0");
-	tun_negotiate(probed, true);
+	tun_negotiate(probed, false, true);
 	assert_int_equal(tun_read_batch(batch, probed, &offload, &packets), 0);
 	assert_int_equal(tun_read_batch(batch, other, &offload, &packets), 0);
 	const struct iovec frame[] = { { (void *)&header, sizeof(header) },

@@ -54,14 +54,20 @@ static void attach(void **state)
 	static const struct {
 		int flags;
 		enum tunnel_link link;
+		bool pi;
 	} cases[] = {
-		{ IFF_TUN | IFF_NO_PI, TUNNEL_LINK_IP },
-		{ IFF_TAP | IFF_NO_PI, TUNNEL_LINK_ETHERNET },
-		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_IP },
-		{ IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET },
+		{ IFF_TUN | IFF_NO_PI, TUNNEL_LINK_IP, false },
+		{ IFF_TAP | IFF_NO_PI, TUNNEL_LINK_ETHERNET, false },
+		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_IP, false },
+		{ IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, false },
+		{ IFF_TUN, TUNNEL_LINK_IP, true },
+		{ IFF_TUN | IFF_VNET_HDR, TUNNEL_LINK_IP, true },
+		{ IFF_TAP, TUNNEL_LINK_ETHERNET, true },
+		{ IFF_TAP | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, true },
 	};
 	enum tunnel_link link;
 	char name[IFNAMSIZ];
+	bool pi = false;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -69,15 +75,16 @@ static void attach(void **state)
 		const int fd = open("/dev/net/tun", O_RDWR);
 
 		assert_true(fd >= 0);
-		assert_int_equal(tun_attach(fd, name, &link), -EBADFD); /* no device yet */
+		assert_int_equal(tun_attach(fd, name, &link, &pi), -EBADFD); /* no device yet */
 		assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
-		assert_int_equal(tun_attach(fd, name, &link), 0);
+		assert_int_equal(tun_attach(fd, name, &link, &pi), 0);
 		assert_int_equal(link, cases[i].link);
+		assert_int_equal(pi, cases[i].pi);
 		assert_string_equal(name, "made");
 		assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 		close(fd);
 	}
-	assert_int_equal(tun_attach(inet, name, &link), -EINVAL);
+	assert_int_equal(tun_attach(inet, name, &link, &pi), -EINVAL);
 }
 
 static uint16_t checksum(const uint8_t *bytes, size_t len)
@@ -134,7 +141,7 @@ static void reading(void **state)
 
 	(void)state;
 	assert_int_equal(tun_create("reading", TUNNEL_LINK_IP, &tun), 0);
-	const struct tun_offload offload = tun_negotiate(tun, true);
+	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	assert_true(offload.header && offload.tcp);
 	bring_up("reading");
@@ -178,7 +185,7 @@ static void write_to(bool wanted, bool header)
 	const int fd = udp_socket(&port);
 
 	assert_int_equal(tun_create("writing", TUNNEL_LINK_IP, &tun), 0);
-	struct tun_offload offload = tun_negotiate(tun, wanted);
+	struct tun_offload offload = tun_negotiate(tun, false, wanted);
 
 	assert_true(offload.header);
 	assert_int_equal(offload.tcp, wanted);
@@ -188,7 +195,7 @@ static void write_to(bool wanted, bool header)
 		close(tun);
 		tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
 		assert_int_equal(ioctl(tun, TUNSETIFF, &request), 0);
-		offload = tun_negotiate(tun, wanted);
+		offload = tun_negotiate(tun, false, wanted);
 		assert_false(offload.header || offload.tcp || offload.udp);
 	}
 	for (int i = 0; i < 4; i++) {
@@ -239,7 +246,7 @@ static void probing_while_down(void **state)
 
 	(void)state;
 	assert_int_equal(tun_create("down", TUNNEL_LINK_IP, &tun), 0);
-	const struct tun_offload offload = tun_negotiate(tun, true);
+	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	if (!offload.udp) /* before kernel 6.2 */
 		skip();
@@ -263,7 +270,7 @@ static void probing_while_up(void **state)
 	(void)state;
 	assert_int_equal(tun_create("up", TUNNEL_LINK_IP, &tun), 0);
 	bring_up("up");
-	struct tun_offload offload = tun_negotiate(tun, true);
+	struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	assert_true(offload.tcp && offload.merge_tcp && offload.merge_udp == offload.udp);
 	assert_int_equal(tun_read_batch(batch, tun, &offload, &packets), 0);
@@ -281,7 +288,7 @@ static void removal(void **state)
 
 	(void)state;
 	assert_int_equal(tun_create("removal", TUNNEL_LINK_IP, &tun), 0);
-	const struct tun_offload offload = tun_negotiate(tun, true);
+	const struct tun_offload offload = tun_negotiate(tun, false, true);
 
 	need("ip link delete removal");
 	const struct iovec packet[] = { { &plain, sizeof(plain) },

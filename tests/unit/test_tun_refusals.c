@@ -157,10 +157,10 @@ static void verdicts(void **state)
 		kernel.refused = cases[i].refused;
 		kernel.otherwise = cases[i].otherwise;
 		kernel.interrupted = cases[i].interrupted;
-		const struct tun_offload offload = tun_negotiate(FD, cases[i].wanted);
+		const struct tun_offload offload = tun_negotiate(FD, false, cases[i].wanted);
 		const bool *verdict = cases[i].expected;
 		const struct tun_offload expected = { verdict[0], verdict[1], verdict[2],
-			verdict[3], verdict[4], link_header };
+			verdict[3], verdict[4], link_header, false };
 
 		assert_memory_equal(&offload, &expected, sizeof(offload));
 		assert_int_equal(kernel.mask, cases[i].mask);
@@ -200,7 +200,7 @@ static void probes_are_as_real(void **state)
 	kernel.tap = link_header;
 	kernel.header = true;
 	kernel.accepted = ALL_BITS;
-	tun_negotiate(FD, true);
+	tun_negotiate(FD, false, true);
 	assert_int_equal(kernel.count, 4);
 	for (int i = 0; i < 4; i++) {
 		struct written *probe = &kernel.written[i], copy = *probe;

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: ISC */
+/* The tunnel's device as steps of its life: made here or in another network namespace, or found and
+ * attached. */
+#include "host/device_step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "engine/link.h"
+#include "engine/log.h"
+#include "engine/tun.h"
+#include "host/dns_netns.h"
+#include "host/lasting.h"
+#include "host/monitor_state.h"
+#include "host/netns.h"
+#include "host/rights.h"
+
+/* ---- where it is ---- */
+
+static int open_namespace(struct monitor *monitor, char path[PATH_MAX])
+{
+	int error = netns_path(path, monitor->config->network_namespace);
+	char resolv_conf[PATH_MAX];
+
+	if (error)
+		return error;
+	monitor->netns = netns_open(path);
+	if (monitor->netns < 0)
+		return monitor->netns;
+	monitor->netns_path = strdup(path);
+	if (!dns_netns_path(resolv_conf, monitor->config->network_namespace))
+		monitor->dns_places.resolv_conf = monitor->netns_resolv_conf = strdup(resolv_conf);
+	if (!monitor->netns_path || !monitor->dns_places.resolv_conf)
+		return -ENOMEM;
+	return netns_netlink_open(path, &monitor->inside);
+}
+
+int device_step_open(struct monitor *monitor)
+{
+	char path[PATH_MAX] = "", why[NETNS_WHY_SIZE];
+	int error;
+
+	monitor->lasting.ordinary = rights_is_ordinary();
+	monitor->inside = monitor->netlink;
+	monitor->dns_places = dns_host_places;
+	if (!monitor->config->network_namespace)
+		return 0;
+	error = open_namespace(monitor, path);
+	if (error) {
+		netns_explain(why, path, error);
+		monitor_error(monitor, "NetworkNamespace = %s: %s",
+			monitor->config->network_namespace, why);
+	}
+	return error;
+}
+
+void device_step_close(struct monitor *monitor)
+{
+	if (monitor->inside != monitor->netlink)
+		netlink_close(monitor->inside);
+	if (monitor->netns >= 0)
+		close(monitor->netns);
+	free(monitor->netns_path);
+	free(monitor->netns_resolv_conf);
+	lasting_free(&monitor->lasting);
+}
+
+static int enter(const struct monitor *monitor, int *before)
+{
+	*before = -1;
+	if (monitor->netns < 0)
+		return 0;
+	*before = netns_enter(monitor->netns);
+	return *before < 0 ? *before : 0;
+}
+
+static void leave(int before)
+{
+	if (before >= 0)
+		netns_leave(before);
+}
+
+static int join(struct monitor *monitor, int flags)
+{
+	int before, error = enter(monitor, &before);
+
+	if (error)
+		return error;
+	error = tun_join(monitor->config->device, flags, &monitor->tun);
+	leave(before);
+	return error;
+}
+
+int device_step_follow(struct monitor *monitor, int *error)
+{
+	int before, fd;
+
+	*error = enter(monitor, &before);
+	if (*error || before < 0)
+		return -1;
+	fd = link_open(monitor->interface);
+	leave(before);
+	*error = fd < 0 ? fd : 0;
+	return fd < 0 ? -1 : fd;
+}
+
+/* ---- one that is there ---- */
+
+/* How the driver takes it, and how it was. */
+static int flags_now(const struct device_facts *facts)
+{
+	return IFF_TUN | TUN_FLAGS | (facts->multi_queue ? IFF_MULTI_QUEUE : 0);
+}
+
+static int flags_before(const struct device_facts *facts)
+{
+	return IFF_TUN | (facts->multi_queue ? IFF_MULTI_QUEUE : 0) | (facts->pi ? 0 : IFF_NO_PI) |
+	       (facts->header ? IFF_VNET_HDR : 0);
+}
+
+/* One that was handed over is ours already; whose it is otherwise does not matter. */
+static int claim_given(struct monitor *monitor)
+{
+	const struct inherited *given = &monitor->given;
+	struct device_facts facts;
+	int error;
+
+	if (strcmp(given->device, monitor->config->device))
+		return -EREMCHG;
+	error = device_facts_find(monitor->inside, given->device, &facts);
+	if (!error && !facts.is_tun)
+		error = -ENODEV;
+	if (error)
+		return error == -ENODEV ? -EXDEV : error;
+	monitor->tun = fcntl(given->tun, F_DUPFD_CLOEXEC, 0);
+	if (monitor->tun < 0)
+		return -errno;
+	monitor->interface = facts.interface;
+	lasting_begin(monitor, &facts);
+	return 0;
+}
+
+int device_step_claim(struct monitor *monitor)
+{
+	struct device_facts facts;
+	int error;
+
+	if (monitor->tun >= 0)
+		return 0;
+	if (monitor->given.tun >= 0)
+		return claim_given(monitor);
+	error = device_facts_find(monitor->inside, monitor->config->device, &facts);
+	if (error == -ENODEV)
+		return monitor->lasting.ordinary ? -ENODEV : 0;
+	if (error)
+		return error;
+	/* One that is not persistent is there because a program has it. */
+	if (!facts.is_tun || !facts.persistent)
+		return -EEXIST;
+	if (facts.tap)
+		return -EPROTOTYPE;
+	if (facts.queues)
+		return -EBUSY;
+	error = join(monitor, flags_now(&facts));
+	if (error)
+		return error;
+	monitor->interface = facts.interface;
+	lasting_begin(monitor, &facts);
+	return 0;
+}
+
+/* For the command by which root makes a device for us. */
+static const char *own_name(void)
+{
+	const struct passwd *entry = getpwuid(geteuid());
+
+	return entry ? entry->pw_name : "NAME";
+}
+
+void device_step_complain(struct monitor *monitor, int error)
+{
+	const char *device = monitor->config->device;
+
+	switch (-error) {
+	case EEXIST:
+		monitor_error(monitor,
+			"there is a network device %s already: stop what made it, or choose "
+			"another name with Device =",
+			device);
+		break;
+	case EBUSY:
+		monitor_error(monitor,
+			"another program has the device %s open: stop it, or choose another one "
+			"with Device =",
+			device);
+		break;
+	case EPROTOTYPE:
+		monitor_error(monitor,
+			"the device %s is a TAP device, and the tunnel carries IP packets: choose "
+			"another one with Device =",
+			device);
+		break;
+	case EPERM:
+		monitor_error(monitor,
+			"the device %s is not for user %s: as root, ip tuntap delete dev %s mode "
+			"tun, then ip tuntap add dev %s mode tun user %s",
+			device, own_name(), device, device, own_name());
+		break;
+	case EREMCHG:
+		monitor_error(monitor,
+			"the device that was handed over is %s: Device = %s in the file",
+			monitor->given.device, monitor->given.device);
+		break;
+	case EXDEV:
+		monitor_error(monitor,
+			"the device %s that was handed over is not here, but in another network "
+			"namespace: NetworkNamespace = says in which",
+			device);
+		break;
+	case ENODEV:
+		monitor_error(monitor,
+			"to run a tunnel takes root, or a device that root has made: as root, ip "
+			"tuntap add dev %s mode tun user %s",
+			device, own_name());
+		break;
+	default:
+		monitor_error(monitor, "cannot use the device %s: %s", device, tun_explain(error));
+	}
+}
+
+/* ---- steps ---- */
+
+static int make(struct monitor *monitor)
+{
+	struct device_facts facts = { 0 };
+	int error = join(monitor, IFF_TUN | TUN_FLAGS);
+
+	if (!error)
+		error = device_facts_find(monitor->inside, monitor->config->device, &facts);
+	if (error) {
+		monitor_error(monitor, "cannot make the TUN device %s: %s", monitor->config->device,
+			tun_explain(error));
+		return error;
+	}
+	monitor->interface = facts.interface;
+	monitor->made_device = true;
+	if (monitor->config->persistent)
+		lasting_begin(monitor, &facts);
+	return 0;
+}
+
+int device_step_up(struct monitor *monitor)
+{
+	const bool persistent = monitor->config->persistent;
+	int error = 0;
+
+	if (monitor->tun < 0)
+		error = make(monitor);
+	if (error)
+		return error;
+	if (monitor->made_device && persistent)
+		error = lasting_keep(monitor, true);
+	else if (!persistent && monitor->lasting.stays && lasting_was_ours(monitor))
+		error = lasting_keep(monitor, false);
+	if (error)
+		monitor_error(monitor, "cannot change whether %s stays: %s",
+			monitor->config->device, strerror(-error));
+	return error;
+}
+
+/* As it was found: what is read from it next may not know of merged packets. */
+static void give_back(struct monitor *monitor)
+{
+	const struct device_facts *before = &monitor->lasting.before;
+
+	ioctl(monitor->tun, TUNSETOFFLOAD, 0);
+	close(monitor->tun);
+	monitor->tun = -1;
+	if (monitor->given.tun < 0 && !monitor->made_device && !join(monitor, flags_before(before)))
+		close(monitor->tun);
+}
+
+static void say_it_stays(const struct config *config)
+{
+	const char *name = config->network_namespace ? netns_name(config->network_namespace) : NULL;
+
+	log_line(LOG_INFO,
+		"%s stays, with what is on it, as Persistent says: ip %s%s%slink delete dev %s "
+		"removes it",
+		config->device, name ? "-n " : "", name ? name : "", name ? " " : "",
+		config->device);
+}
+
+void device_step_down(struct monitor *monitor)
+{
+	const bool stays = monitor->lasting.stays;
+
+	if (monitor->tun < 0)
+		return;
+	if (stays && monitor->made_device && !monitor->came_up)
+		lasting_keep(monitor, false);
+	else if (stays && monitor->config->persistent)
+		say_it_stays(monitor->config);
+	if (stays)
+		give_back(monitor);
+	else
+		close(monitor->tun);
+	monitor->tun = -1;
+}

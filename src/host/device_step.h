@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+/* The tunnel's device as steps of its life: made here or in another network namespace, or found and
+ * attached. */
+#ifndef HOST_DEVICE_STEP_H
+#define HOST_DEVICE_STEP_H
+
+struct monitor;
+
+/* Sees to where the device is to be: NetworkNamespace. 0 or -errno, said already. */
+int device_step_open(struct monitor *monitor);
+void device_step_close(struct monitor *monitor);
+
+/* Attaches to a device of the tunnel's name, if there is one. 0: done, or it is to be made.
+ * -EEXIST: it is none of the driver, or not for us; -EBUSY: another program has it; -EPROTOTYPE: of
+ * the other mode; -EPERM: not ours to use; -ENODEV: there is none, and we may not make it;
+ * -EREMCHG, -EXDEV: the one that was handed over has another name, or is elsewhere; other -errno.
+ */
+int device_step_claim(struct monitor *monitor);
+/* Says why that failed and what to do about it, if it is one of these. */
+void device_step_complain(struct monitor *monitor, int error);
+
+/* Makes the device, if it was not found. 0 or -errno, said already. */
+int device_step_up(struct monitor *monitor);
+void device_step_down(struct monitor *monitor);
+
+/* In another namespace: what follows the device's link, for the engine, to be closed; -1: it is
+ * here; *error is 0 or -errno. */
+int device_step_follow(struct monitor *monitor, int *error);
+
+#endif

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: ISC */
+/* A device that stays when the tunnel goes. */
+#include "host/lasting.h"
+
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "engine/log.h"
+#include "host/monitor_state.h"
+#include "host/netns.h"
+
+enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + LASTING_SUFFIX_SIZE };
+
+#define KEPT "kept-"
+#define KEPT_DEVICE KEPT "device yes"
+
+/* ---- notes ---- */
+
+/* A note taken apart. */
+struct note {
+	char line[DEVICE_LINE_SIZE]; /* "address ...", "route ...", "mtu N", "link down" */
+	bool kept;
+	unsigned interface;
+	char name[CONFIG_DEVICE_SIZE];
+	const char *path; /* of the network namespace; NULL: ours */
+};
+
+static bool begins(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+static bool note_read(const char *text, struct note *note)
+{
+	static const char *const words[] = { "address ", "route ", "mtu ", "link ", "device " };
+	const char *device = strstr(text, " dev ");
+	bool known = false;
+	int end = 0;
+
+	note->kept = begins(text, KEPT);
+	text += note->kept ? strlen(KEPT) : 0;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		known = known || begins(text, words[i]);
+	if (!known || !device || device - text >= DEVICE_LINE_SIZE ||
+		sscanf(device, " dev %u %15s%n", &note->interface, note->name, &end) != 2)
+		return false;
+	snprintf(note->line, sizeof(note->line), "%.*s", (int)(device - text), text);
+	note->path = begins(device + end, " in ") ? device + end + 4 : NULL;
+	return true;
+}
+
+/* One at a time. With Persistent it is to stay as we make it. */
+static int note_once(struct monitor *monitor, const char *what, const char *value)
+{
+	char text[NOTE_SIZE];
+
+	if (monitor->config->persistent)
+		return 0;
+	snprintf(text, sizeof(text), "%s%s", value, monitor->lasting.suffix);
+	return undo_add(monitor->routing.state_path, what, text);
+}
+
+/* ---- the device ---- */
+
+void lasting_begin(struct monitor *monitor, const struct device_facts *before)
+{
+	struct lasting *lasting = &monitor->lasting;
+	const char *path = monitor->netns_path;
+
+	lasting->stays = true;
+	lasting->before = *before;
+	snprintf(lasting->suffix, sizeof(lasting->suffix), " dev %u %s%s%s", monitor->interface,
+		monitor->config->device, path ? " in " : "", path ? path : "");
+}
+
+void lasting_free(struct lasting *lasting)
+{
+	undo_free(&lasting->there);
+	undo_free(&lasting->theirs);
+}
+
+static void kept_device(const struct monitor *monitor, char text[NOTE_SIZE])
+{
+	snprintf(text, NOTE_SIZE, KEPT_DEVICE "%s", monitor->lasting.suffix);
+}
+
+bool lasting_was_ours(const struct monitor *monitor)
+{
+	struct undo_lines lines;
+	char text[NOTE_SIZE];
+	bool has;
+
+	if (undo_read(monitor->routing.state_path, &lines))
+		return false;
+	kept_device(monitor, text);
+	has = undo_has(&lines, text);
+	undo_free(&lines);
+	return has;
+}
+
+/* Whether a line of the state file is of a device that was kept. */
+static bool is_kept(const char *line)
+{
+	return begins(line, KEPT);
+}
+
+/* The notes of the device of an earlier start are of no more use: it has gone. */
+static int forget_kept(const char *state_path, const char *but)
+{
+	struct undo_lines lines, rest = { 0 };
+	int error = undo_read(state_path, &lines);
+
+	for (size_t i = 0; !error && i < lines.count; i++) {
+		if (!is_kept(lines.items[i]))
+			error = undo_append(&rest, lines.items[i]);
+	}
+	if (!error && but)
+		error = undo_append(&rest, but);
+	if (!error)
+		error = undo_write(state_path, &rest);
+	undo_free(&lines);
+	undo_free(&rest);
+	return error;
+}
+
+int lasting_keep(struct monitor *monitor, bool keep)
+{
+	char text[NOTE_SIZE];
+	int error = 0;
+
+	kept_device(monitor, text);
+	if (keep)
+		error = forget_kept(monitor->routing.state_path, text);
+	if (!error && ioctl(monitor->tun, TUNSETPERSIST, keep) < 0)
+		error = -errno;
+	if (!keep || error)
+		forget_kept(monitor->routing.state_path, NULL);
+	return error;
+}
+
+/* ---- what is on it ---- */
+
+bool lasting_is_there(const struct monitor *monitor, const char *line)
+{
+	return undo_has(&monitor->lasting.there, line);
+}
+
+bool lasting_is_theirs(const struct monitor *monitor, const char *line)
+{
+	return undo_has(&monitor->lasting.theirs, line);
+}
+
+static const char *table_text(char text[32], uint32_t table)
+{
+	text[0] = '\0';
+	if (table != NETLINK_TABLE_MAIN)
+		snprintf(text, 32, " table %u", table);
+	return text;
+}
+
+int lasting_check(struct monitor *monitor, const char *line)
+{
+	const char *device = monitor->config->device, *value = strchr(line, ' ') + 1;
+	struct config_prefix prefix;
+	char text[32];
+	uint32_t table;
+
+	if (lasting_is_there(monitor, line))
+		return 0;
+	device_facts_parse(line, &prefix, &table);
+	if (begins(line, "address "))
+		monitor_error(monitor,
+			"%s lacks the Address %s, which only root can add: ip address add %s "
+			"dev %s",
+			device, value, value, device);
+	else
+		monitor_error(monitor,
+			"%s lacks the route to %.*s, which only root can add: ip route add %.*s "
+			"dev %s%s (or Table = off, if packets come another way)",
+			device, (int)strcspn(value, " "), value, (int)strcspn(value, " "), value,
+			device, table_text(text, table));
+	return -EPERM;
+}
+
+static struct netlink_prefix as_netlink(const struct config_prefix *prefix)
+{
+	return (struct netlink_prefix){
+		.family = prefix->family, .address = prefix->address, .length = prefix->length
+	};
+}
+
+/* Taking an address away can take others and routes along: they are made again. */
+static int remove_line(struct netlink *netlink, unsigned interface, const char *line)
+{
+	struct device_copy copy;
+	struct config_prefix prefix;
+	uint32_t table;
+	int error = device_facts_parse(line, &prefix, &table);
+
+	if (error)
+		return error;
+	if (table)
+		return netlink_route_delete(netlink, interface, table, as_netlink(&prefix));
+	error = device_copy_take(netlink, interface, line, &copy);
+	if (error)
+		return error;
+	error = netlink_address_delete(netlink, interface, as_netlink(&prefix));
+	device_copy_put_back(netlink, &copy);
+	return error;
+}
+
+void lasting_remove(struct monitor *monitor, const char *line)
+{
+	if (!monitor->lasting.ordinary && !lasting_is_theirs(monitor, line))
+		remove_line(monitor->inside, monitor->interface, line);
+}
+
+static int note_add(struct monitor *monitor, struct undo_lines *notes, const char *line)
+{
+	const char *kept = monitor->config->persistent ? KEPT : "";
+	char text[NOTE_SIZE];
+
+	if (lasting_is_theirs(monitor, line))
+		return 0;
+	snprintf(text, sizeof(text), "%s%s%s", kept, line, monitor->lasting.suffix);
+	return undo_has(notes, text) ? 0 : undo_append(notes, text);
+}
+
+/* Notes of what a file wants, but for what is there and not ours. */
+static int note_wanted(struct monitor *monitor, struct undo_lines *notes, const struct diff *wanted)
+{
+	char line[DEVICE_LINE_SIZE];
+	int error = 0;
+
+	for (size_t i = 0; wanted && !error && i < wanted->addresses_added.count; i++) {
+		device_facts_address(line, &wanted->addresses_added.items[i]);
+		error = note_add(monitor, notes, line);
+	}
+	for (size_t i = 0; wanted && !error && i < wanted->routes_added.count; i++) {
+		const struct diff_route *route = &wanted->routes_added.items[i];
+
+		device_facts_route(line, &route->prefix, route->table);
+		error = note_add(monitor, notes, line);
+	}
+	return error;
+}
+
+/* A note of an address or a route of this device, as it is now. */
+static bool is_of_device(const struct monitor *monitor, const char *text, struct note *note)
+{
+	const size_t len = strlen(text), end = strlen(monitor->lasting.suffix);
+
+	return note_read(text, note) && len > end &&
+	       !strcmp(text + len - end, monitor->lasting.suffix) &&
+	       (begins(note->line, "address ") || begins(note->line, "route "));
+}
+
+/* The lines of those notes. */
+static int strip(
+	const struct monitor *monitor, const struct undo_lines *notes, struct undo_lines *lines)
+{
+	struct note note;
+	int error = 0;
+
+	*lines = (struct undo_lines){ 0 };
+	for (size_t i = 0; !error && i < notes->count; i++) {
+		if (is_of_device(monitor, notes->items[i], &note))
+			error = undo_append(lines, note.line);
+	}
+	return error;
+}
+
+static int look(struct monitor *monitor, const struct undo_lines *noted)
+{
+	struct lasting *lasting = &monitor->lasting;
+	struct undo_lines ours;
+	int error = strip(monitor, noted, &ours);
+
+	lasting_free(lasting);
+	if (!error)
+		error = device_facts_lines(monitor->inside, monitor->interface, &lasting->there);
+	for (size_t i = 0; !error && i < lasting->there.count; i++) {
+		if (!undo_has(&ours, lasting->there.items[i]))
+			error = undo_append(&lasting->theirs, lasting->there.items[i]);
+	}
+	undo_free(&ours);
+	return error;
+}
+
+/* The state file with these notes in place of those that it has; what is in neither of both goes
+ * off the device. */
+static int replace_notes(
+	struct monitor *monitor, const struct undo_lines *before, struct undo_lines *notes)
+{
+	struct undo_lines after = { 0 }, ours;
+	struct note note;
+	int error = strip(monitor, notes, &ours);
+
+	for (size_t i = 0; !error && i < before->count; i++) {
+		if (!is_of_device(monitor, before->items[i], &note))
+			error = undo_append(&after, before->items[i]);
+		else if (!undo_has(&ours, note.line))
+			remove_line(monitor->inside, monitor->interface, note.line);
+	}
+	for (size_t i = 0; !error && i < notes->count; i++)
+		error = undo_append(&after, notes->items[i]);
+	if (!error)
+		error = undo_write(monitor->routing.state_path, &after);
+	undo_free(&after);
+	undo_free(&ours);
+	return error;
+}
+
+int lasting_note(struct monitor *monitor, const struct diff *now, const struct diff *wanted)
+{
+	struct undo_lines before = { 0 }, notes = { 0 };
+	int error;
+
+	if (!monitor->lasting.stays)
+		return 0;
+	error = undo_read(monitor->routing.state_path, &before);
+	if (!error)
+		error = look(monitor, &before);
+	if (!error && !monitor->lasting.ordinary) {
+		error = note_wanted(monitor, &notes, now);
+		if (!error)
+			error = note_wanted(monitor, &notes, wanted);
+		if (!error)
+			error = replace_notes(monitor, &before, &notes);
+	}
+	undo_free(&before);
+	undo_free(&notes);
+	if (error)
+		monitor_error(monitor, "cannot note what %s has: %s", monitor->config->device,
+			strerror(-error));
+	return error;
+}
+
+/* ---- link and MTU ---- */
+
+int lasting_set_up(struct monitor *monitor)
+{
+	const char *device = monitor->config->device;
+	struct lasting *lasting = &monitor->lasting;
+	struct device_facts facts;
+	int error = device_facts_get(monitor->inside, monitor->interface, &facts);
+
+	if (!error && facts.up)
+		return 0;
+	if (lasting->ordinary) {
+		monitor_error(monitor, "%s is down, and only root can set it up: ip link set %s up",
+			device, device);
+		return -EPERM;
+	}
+	if (!error)
+		error = note_once(monitor, "link", "down");
+	if (!error)
+		error = netlink_link_set_up(monitor->inside, monitor->interface, true);
+	if (error)
+		monitor_error(monitor, "cannot set %s up: %s", device, strerror(-error));
+	return error;
+}
+
+/* Once for each MTU that would fit. */
+static void complain_of_mtu(struct monitor *monitor, unsigned wanted, unsigned present)
+{
+	const char *device = monitor->config->device;
+
+	if (wanted != monitor->lasting.complained_mtu)
+		log_line(LOG_WARNING,
+			"%s has an MTU of %u where %u would fit, which only root can change: "
+			"ip link set %s mtu %u",
+			device, present, wanted, device, wanted);
+	monitor->lasting.complained_mtu = wanted;
+}
+
+int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE])
+{
+	struct lasting *lasting = &monitor->lasting;
+	struct device_facts facts;
+	char before[16];
+	int error = device_facts_get(monitor->inside, monitor->interface, &facts);
+
+	if (error || facts.mtu == *mtu)
+		return error;
+	if (lasting->ordinary) {
+		complain_of_mtu(monitor, *mtu, facts.mtu);
+		snprintf(why, LASTING_WHY_SIZE, "as root has set it; %u would fit", *mtu);
+		*mtu = facts.mtu;
+		return 0;
+	}
+	snprintf(before, sizeof(before), "%u", lasting->before.mtu);
+	error = note_once(monitor, "mtu", before);
+	return error ? error : netlink_link_set_mtu(monitor->inside, monitor->interface, *mtu);
+}
+
+/* ---- taking back ---- */
+
+/* Without the addresses that the kernel takes off with it, which are made again. */
+static int set_down(struct netlink *netlink, unsigned interface)
+{
+	struct device_copy copy;
+	int error = device_copy_take(netlink, interface, NULL, &copy);
+
+	if (error)
+		return error;
+	error = netlink_link_set_up(netlink, interface, false);
+	device_copy_put_back(netlink, &copy);
+	return error;
+}
+
+static int undo_note(struct netlink *netlink, const struct note *note)
+{
+	const unsigned interface = note->interface;
+	unsigned mtu;
+	int error;
+
+	if (sscanf(note->line, "mtu %u", &mtu) == 1)
+		error = netlink_link_set_mtu(netlink, interface, mtu);
+	else if (!strcmp(note->line, "link down"))
+		error = set_down(netlink, interface);
+	else
+		error = remove_line(netlink, interface, note->line);
+	return error == -ESRCH || error == -ENOENT || error == -EADDRNOTAVAIL || error == -ENODEV
+		       ? 0
+		       : error;
+}
+
+/* Of a device that has gone there is nothing to take back, nor of another one that has its place.
+ */
+static bool is_gone(struct netlink *netlink, const struct note *note)
+{
+	struct device_facts facts;
+	const int error = device_facts_get(netlink, note->interface, &facts);
+
+	return error == -ENODEV || (!error && (!facts.is_tun || strcmp(facts.name, note->name)));
+}
+
+/* The socket of the namespace that was asked last. */
+struct asked {
+	struct netlink *netlink;
+	const char *path; /* NULL: ours */
+	int error;
+};
+
+static bool same_path(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static void ask_where(struct asked *asked, const struct note *note)
+{
+	if ((asked->netlink || asked->error) && same_path(asked->path, note->path))
+		return;
+	netlink_close(asked->netlink);
+	asked->netlink = NULL;
+	asked->error = netns_netlink_open(note->path, &asked->netlink);
+	asked->path = note->path;
+}
+
+/* Whether the device is there; 0: with its namespace, perhaps, it has gone; or -errno. */
+static int find_device(struct asked *asked, const struct note *note)
+{
+	ask_where(asked, note);
+	if (asked->error)
+		return asked->error == -ENOENT || asked->error == -EINVAL ? 0 : asked->error;
+	return !is_gone(asked->netlink, note);
+}
+
+/* 0: it is done; 1: it is to stay; or -errno. */
+static int take_back(struct asked *asked, const struct note *note)
+{
+	const int found = find_device(asked, note);
+
+	if (found <= 0)
+		return found;
+	return note->kept ? 1 : undo_note(asked->netlink, note);
+}
+
+static void tell(void (*told)(const char *what, const char *value), const struct note *note)
+{
+	char line[DEVICE_LINE_SIZE], *value = line, *what;
+
+	if (!told)
+		return;
+	memcpy(line, note->line, sizeof(line));
+	what = strsep(&value, " ");
+	told(what, value);
+}
+
+/* What failed stays in the list, in its order. */
+static int put_back_all(struct undo_lines *lines, void (*told)(const char *what, const char *value))
+{
+	struct asked asked = { 0 };
+	struct note note;
+	int error, first = 0;
+
+	for (size_t i = lines->count; i-- > 0;) {
+		if (!note_read(lines->items[i], &note))
+			continue;
+		error = take_back(&asked, &note);
+		if (error > 0)
+			continue;
+		if (error) {
+			log_line(LOG_WARNING, "not undone: %s: %s", lines->items[i],
+				strerror(-error));
+			first = first ? first : error;
+			continue;
+		}
+		if (!note.kept)
+			tell(told, &note);
+		*lines->items[i] = '\0';
+	}
+	netlink_close(asked.netlink);
+	return first;
+}
+
+int lasting_put_back(const char *state_path, void (*told)(const char *what, const char *value))
+{
+	struct undo_lines lines, rest = { 0 };
+	int error = undo_read(state_path, &lines), stored = 0;
+
+	if (error)
+		return error;
+	error = put_back_all(&lines, told);
+	for (size_t i = 0; !stored && i < lines.count; i++) {
+		if (*lines.items[i])
+			stored = undo_append(&rest, lines.items[i]);
+	}
+	if (!stored && rest.count < lines.count)
+		stored = undo_write(state_path, &rest);
+	undo_free(&lines);
+	undo_free(&rest);
+	return error ? error : stored;
+}

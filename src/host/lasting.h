@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A device that stays when the tunnel goes: others made it, or Persistent says so. So nothing on it
+ * goes by itself.
+ *
+ * What is on it that is not ours stays as it is. What we add is noted in the state file before, and
+ * taken back at the end, or by whoever finds the notes: lines
+ *
+ *     address 10.9.0.1/24 dev 7 tun0        route 10.9.0.0/16 table 254 dev 7 tun0
+ *     mtu 1500 dev 7 tun0                   link down dev 7 tun0
+ *
+ * with " in PATH" behind for another network namespace; mtu and link tell what it was before. With
+ * Persistent nothing is taken back: the same words with "kept-" before them tell the next start
+ * what is ours, to be removed if its file does not want it any more, and "kept-device yes" that the
+ * device is.
+ *
+ * An ordinary user (host/rights.h) can change nothing of it: what the file wants and is not there
+ * is said, with the command by which root mends it.
+ */
+#ifndef HOST_LASTING_H
+#define HOST_LASTING_H
+
+#include <stdbool.h>
+
+#include "host/device_facts.h"
+#include "host/diff.h"
+
+struct monitor;
+
+enum {
+	LASTING_SUFFIX_SIZE = 4096 + 64,
+	LASTING_WHY_SIZE = 64, /* bytes, at least */
+};
+
+/* A part of struct monitor. */
+struct lasting {
+	bool stays;    /* else all of it goes with the device, and nothing here has an effect */
+	bool ordinary; /* we are an ordinary user */
+	struct device_facts before;
+	struct undo_lines there;  /* what is on it, as it was last looked at */
+	struct undo_lines theirs; /* what of it is not ours */
+	unsigned complained_mtu;
+	char suffix[LASTING_SUFFIX_SIZE]; /* of our notes */
+};
+
+/* The device is there, and was before us as the facts say. */
+void lasting_begin(struct monitor *monitor, const struct device_facts *before);
+void lasting_free(struct lasting *lasting);
+
+/* We have made the device, and it is to stay (or not any more). 0 or -errno. */
+int lasting_keep(struct monitor *monitor, bool keep);
+/* Whether a device that was found is one that we have made to stay. */
+bool lasting_was_ours(const struct monitor *monitor);
+
+/* Looks what is on the device, and notes what of these (the present ones, NULL: none; and those
+ * that are to come) is not. What an earlier start has left and nobody wants goes. 0 or -errno, said
+ * already. */
+int lasting_note(struct monitor *monitor, const struct diff *now, const struct diff *wanted);
+
+/* Lines of host/device_facts.h. */
+bool lasting_is_there(const struct monitor *monitor, const char *line);
+bool lasting_is_theirs(const struct monitor *monitor, const char *line);
+/* For an ordinary user: 0 if it is there; else -EPERM, and it is said how root adds it. */
+int lasting_check(struct monitor *monitor, const char *line);
+/* Takes one of ours off, and nothing besides. */
+void lasting_remove(struct monitor *monitor, const char *line);
+
+/* The link up. 0 or -errno, said already. */
+int lasting_set_up(struct monitor *monitor);
+/* Its MTU: 0, and what it is then and why; or -errno. */
+int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE]);
+
+/* Takes back what our notes say, at the end of a tunnel, or (with told, as host/leftover.h has it)
+ * of one that was killed. 0 or the first -errno, logged; what failed stays noted. */
+int lasting_put_back(const char *state_path, void (*told)(const char *what, const char *value));
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: ISC */
+/* Another network namespace: where the device is, while the sockets stay here. */
+#include "host/netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "engine/log.h"
+#include "host/rights.h"
+
+int netns_path(char path[PATH_MAX], const char *name)
+{
+	const int len = strchr(name, '/') ? snprintf(path, PATH_MAX, "%s", name)
+					  : snprintf(path, PATH_MAX, NETNS_DIRECTORY "/%s", name);
+
+	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+const char *netns_name(const char *name)
+{
+	static const char *const directories[] = { NETNS_DIRECTORY "/", "/var" NETNS_DIRECTORY "/",
+		"" };
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+		const size_t len = strlen(directories[i]);
+
+		if (!strncmp(name, directories[i], len) && name[len] && !strchr(name + len, '/'))
+			return name + len;
+	}
+	return NULL;
+}
+
+int netns_open(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET)
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
+static int enter(int fd)
+{
+	bool before;
+	int error = rights_lend(CAP_SYS_ADMIN, &before);
+
+	if (error)
+		return error;
+	if (setns(fd, CLONE_NEWNET) < 0)
+		error = -errno;
+	if (!before)
+		rights_take_back(CAP_SYS_ADMIN);
+	return error;
+}
+
+int netns_enter(int fd)
+{
+	const int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int error;
+
+	if (before < 0)
+		return -errno;
+	error = enter(fd);
+	if (!error)
+		return before;
+	close(before);
+	return error;
+}
+
+void netns_leave(int before)
+{
+	const int error = enter(before);
+
+	if (error) {
+		log_line(LOG_ERR, "cannot get back from another network namespace: %s",
+			strerror(-error));
+		abort();
+	}
+	close(before);
+}
+
+int netns_netlink_open(const char *path, struct netlink **netlink)
+{
+	int fd, before, error;
+
+	if (!path)
+		return netlink_open(netlink);
+	fd = netns_open(path);
+	if (fd < 0)
+		return fd;
+	before = netns_enter(fd);
+	close(fd);
+	if (before < 0)
+		return before;
+	error = netlink_open(netlink);
+	netns_leave(before);
+	return error;
+}
+
+void netns_explain(char why[NETNS_WHY_SIZE], const char *path, int error)
+{
+	switch (-error) {
+	case ENOENT:
+		snprintf(why, NETNS_WHY_SIZE, "there is no %.120s: ip netns add makes one", path);
+		break;
+	case EINVAL:
+		snprintf(why, NETNS_WHY_SIZE, "%.120s is no network namespace", path);
+		break;
+	case EPERM:
+		snprintf(why, NETNS_WHY_SIZE,
+			"entering %.120s takes root with CAP_SYS_ADMIN (in a service: the drop-in "
+			"network-namespace.conf)",
+			path);
+		break;
+	default:
+		snprintf(why, NETNS_WHY_SIZE, "%.120s: %s", path, strerror(-error));
+	}
+}

@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# A device that root has made, in all its kinds: taken as it is, by root and by a user without any rights, and given
+# back as it was, also after a kill.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/borrowed.sh"
+
+# The device as a whole, with how it is attached to.
+device_state() { ip -n "$prefix-a" -d link show dev "$(dev a)" | sed 's/^[0-9]*: //;s/state [A-Z]*//'; }
+# The kernel's route for multicast comes with the first who attaches.
+all_state() {
+	host_state a | jq -S 'if type == "array" then map(select(.type != "multicast")) else . end'
+	device_state
+}
+all_state_is() { [ "$(all_state)" = "$1" ]; }
+expect_same() { # WHAT STATE
+	within 5 all_state_is "$2" || fail "$(printf '%s is not as before:\n' "$1"; diff <(printf '%s\n' "$2") <(all_state))"
+}
+roots_tunnel() { # KIND-OF-DEVICE
+	before=$(all_state)
+	start_culvert a "$(conf a)"
+	wait_tunnel a
+	pings_both a b
+	stop_root
+	expect_same "the device ($1) after root's tunnel" "$before"
+}
+
+step "an ordinary user without a device is told what it takes"
+refuses 'takes root.*or a device that root has made' nobody run "$tmp/home/$(dev a).conf"
+
+step "each kind of device, by its user and by root"
+while IFS= read -r options; do
+	# shellcheck disable=SC2086 # words on purpose
+	make_device tun $options
+	[[ $options != "user nobody" ]] || roots_tunnel "bare, $options"
+	equip
+	before=$(all_state)
+	start_as_nobody
+	wait_as_nobody
+	pings_both a b
+	stop_as_nobody
+	expect_same "the device ($options) after its user's tunnel" "$before"
+	[[ $options != *pi* ]] || roots_tunnel "equipped, $options"
+	delete_device
+done <<-EOF
+	user nobody
+	group nogroup
+	user nobody group nogroup
+	user nobody multi_queue
+	user nobody pi
+	user nobody vnet_hdr
+	user nobody group nogroup multi_queue pi vnet_hdr
+EOF
+
+step "root's tunnel on it, killed: culvert down and the next start put back"
+write_conf a "PrivateKeyFile = a.key" "$peer"
+make_device tun
+must ip -n "$prefix-a" addr add fd77::1/64 dev "$(dev a)"
+before=$(host_state a)
+kill_both_keep() {
+	local pid=${pid_of[culvert-a]} engine
+	engine=$(engine_pid a)
+	kill -9 "$pid" "$engine"
+	wait "$pid" 2>/dev/null
+	unset "pid_of[culvert-a]"
+}
+sed -i '/^\[Interface\]/a PostUp = false' "$(conf a)"
+refuses 'PostUp' ns a timeout 20 "$build/culvert" run "$(conf a)"
+expect_host_state a "$before" "after a start that failed"
+sed -i '/^PostUp/d' "$(conf a)"
+for way in down start; do
+	start_culvert a "$(conf a)"
+	wait_tunnel a
+	pings_both a b
+	kill_both_keep
+	[ "$(host_state a)" != "$before" ] || fail "there is nothing to put back"
+	if [ $way = down ]; then
+		must ns a "$build/culvert" down "$(dev a)"
+	else
+		start_culvert a "$(conf a)"
+		wait_tunnel a
+		pings_both a b
+		stop_root
+	fi
+	expect_host_state a "$before" "after a kill and $way"
+done
+pass

@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# Descriptors that somebody else has opened: devices of each kind and UDP sockets, by LISTEN_FDS and WG_TUN_FD, for root, for
+# a user without any rights and for culvert-device.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/borrowed.sh"
+
+hand_over=(python3 "$top/tests/net/hand-over.py")
+device=$(dev a)
+# start_with WHAT... -- [COMMAND...]
+start_with() {
+	local what=()
+	while [ "$1" != -- ]; do
+		what+=("$1")
+		shift
+	done
+	shift
+	: >"$tmp/culvert-a.log"
+	background_in a culvert-a env XDG_RUNTIME_DIR="$tmp/run" "${hand_over[@]}" "${what[@]}" -- "$@"
+}
+run_root=("$build/culvert" run "$(conf a)")
+run_user=("$tmp/culvert" run "$tmp/home/$device.conf")
+sed -i '/^ListenPort/d' "$(conf a)"
+own_conf
+before=$(host_state a)
+
+step "devices of each kind, to root"
+for device_kind in tun:"$device" tun:"$device":pi tun:"$device":vnet_hdr tun:"$device":pi:vnet_hdr wg:"$device":pi; do
+	start_with "$device_kind" -- "${run_root[@]}"
+	wait_tunnel a
+	pings_both a b
+	[ "$device_kind" != tun:"$device":pi:vnet_hdr ] || tcp_both_ways a b "${inside4[b]}"
+	stop_root
+	expect_host_state a "$before" "after $device_kind"
+done
+
+step "sockets: their port, which is nobody else's meanwhile"
+start_with udp4:40001 udp6:40001 -- "${run_root[@]}"
+wait_tunnel a
+pings_both a b
+expect_equal "the port" 40001 "$(shown a listen-port)"
+expect_equal "where b sends" "192.0.2.1:40001" "$(shown b endpoints a)"
+sed -i '/^\[Interface\]/a ListenPort = 40002' "$(conf a)"
+refuses 'ListenPort = 40002, and the socket that was handed over has port 40001' "$build/culvert" reload "$device"
+sed -i 's/^ListenPort = .*/ListenPort = 40001/' "$(conf a)"
+must "$build/culvert" reload "$device"
+pings_both a b
+must ns a wg set "$device" fwmark 7
+pings_both a b
+stop_root
+sed -i '/^ListenPort/d' "$(conf a)"
+expect_host_state a "$before" "after sockets"
+
+step "one socket for both families, which socket units have"
+for family in 4 6; do
+	sed -i "s/^Endpoint = .*/Endpoint = $(endpoint_of b $family)/" "$(conf a)"
+	start_with dual:40003 -- "${run_root[@]}"
+	wait_tunnel a
+	pings_both a b
+	expect_equal "where b sends" "$(endpoint_of a $family 40003)" "$(shown b endpoints a)"
+	wg_set b peer "$(public a)" endpoint "$(endpoint_of a $family 40003)"
+	must ns b ping -n -c 1 -W 3 -Q 2 "${inside4[a]}"
+	tcp_both_ways b a "${inside4[a]}"
+	stop_root
+	expect_host_state a "$before" "after a socket for both"
+done
+sed -i "s/^Endpoint = .*/Endpoint = $(endpoint_of b 4)/" "$(conf a)"
+
+step "all of it, to a user who has nothing else"
+make_device tun user nobody
+equip
+start_with udp4:443 udp6:443 user:nobody -- "${run_user[@]}"
+wait_as_nobody
+pings_both a b
+expect_equal "where b sends" "192.0.2.1:443" "$(shown b endpoints a)"
+stop_as_nobody
+delete_device
+must ns a true
+start_with tun:"$device" udp4:443 udp6:443 user:nobody -- "${run_user[@]}"
+says "lacks the Address"
+
+step "what is refused"
+refused() { # REGEX WHAT...
+	local pattern=$1
+	shift
+	start_with "$@" -- "${run_root[@]}"
+	says "$pattern"
+	expect_host_state a "$before" "after $*"
+}
+refused 'descriptor 3 \(tcp\), which was handed over, is neither' tcp:40001
+refused 'descriptor 3 \(tap\), which was handed over, is no TUN device' tap:"$device"
+refused 'descriptor 4 \(tun\).* is a second device' tun:"$device" tun:"${device}x"
+refused 'descriptor 4 \(udp4\).* is a second UDP socket' udp4:40001 udp4:40002
+refused 'has another port than the other one' udp4:40001 udp6:40002
+refused 'descriptor 4 \(udp6\).* is a second UDP socket' dual:40001 udp6:40002
+refused "the device that was handed over is other: Device = other" tun:other
+sed -i '/^\[Interface\]/a ListenPort = 40002' "$(conf a)"
+refused 'ListenPort = 40002, and the socket that was handed over has port 40001' udp4:40001
+sed -i '/^ListenPort/d' "$(conf a)"
+ns a env LISTEN_PID=1 LISTEN_FDS=5 timeout 3 "${run_root[@]}" >"$tmp/notours.log" 2>&1
+expect_equal "exit status with another's LISTEN_PID" 124 $?
+
+step "culvert-device and WG_TUN_FD"
+for device_kind in wg:"$device" wg:"$device":pi wg:"$device":pi:vnet_hdr; do
+	background_in a device-a env LOG_LEVEL=verbose "${hand_over[@]}" "$device_kind" -- "$build/culvert-device" -f "$device"
+	wait_for 10 "it answers" control_answers a
+	wg_set_key a
+	wg_add_peer a b endpoint "${outside4[b]}:$port"
+	inside a
+	pings_both a b
+	stop_background device-a
+	expect_host_state a "$before" "after culvert-device with $device_kind"
+done
+pass

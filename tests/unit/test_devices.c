@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: ISC */
+/* Devices of others, as far as it is words: lines of what is on one, names of namespaces, sockets
+ * that do not go with a file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/device_facts.h"
+#include "host/dns_netns.h"
+#include "host/inherited.h"
+#include "host/netns.h"
+
+static void lines(void **state)
+{
+	static const struct {
+		const char *line;
+		uint32_t table; /* 0: an address */
+	} cases[] = {
+		{ "address 10.9.0.1/24", 0 },
+		{ "address fd09::1/64", 0 },
+		{ "address 192.0.2.7/32", 0 },
+		{ "route 0.0.0.0/0 table 254", 254 },
+		{ "route ::/0 table 1665361110", 1665361110 },
+		{ "route 10.80.0.0/16 table 7", 7 },
+	};
+	struct config_prefix prefix;
+	char made[DEVICE_LINE_SIZE];
+	uint32_t table;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(device_facts_parse(cases[i].line, &prefix, &table), 0);
+		assert_int_equal(table, cases[i].table);
+		if (table)
+			device_facts_route(made, &prefix, table);
+		else
+			device_facts_address(made, &prefix);
+		assert_string_equal(made, cases[i].line);
+	}
+}
+
+/* A state file may have been written by anything. */
+static void wrong_lines(void **state)
+{
+	static const char *const cases[] = { "", "address", "address 10.9.0.1",
+		"address 10.9.0.1/33", "address fd09::1/129", "address 10.9.0/24",
+		"address 10.9.0.1/24 table 7", "route 10.9.0.0/24", "route 10.9.0.0/24 table x",
+		"routes 10.9.0.0/24 table 7", "mtu 1500", "link down", "address fd09::1::2/64" };
+	struct config_prefix prefix;
+	uint32_t table;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_true(device_facts_parse(cases[i], &prefix, &table) < 0);
+}
+
+static void namespaces(void **state)
+{
+	static const struct {
+		const char *given, *path, *name, *resolv_conf;
+	} cases[] = {
+		{ "work", "/run/netns/work", "work", "/etc/netns/work/resolv.conf" },
+		{ "/run/netns/work", "/run/netns/work", "work", "/etc/netns/work/resolv.conf" },
+		{ "/var/run/netns/a.b", "/var/run/netns/a.b", "a.b", "/etc/netns/a.b/resolv.conf" },
+		{ "/proc/1/ns/net", "/proc/1/ns/net", NULL, NULL },
+		{ "/run/netns/a/b", "/run/netns/a/b", NULL, NULL },
+		{ "/run/netns/", "/run/netns/", NULL, NULL },
+	};
+	char path[PATH_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *name = netns_name(cases[i].given);
+
+		assert_int_equal(netns_path(path, cases[i].given), 0);
+		assert_string_equal(path, cases[i].path);
+		assert_int_equal(!name, !cases[i].name);
+		assert_int_equal(dns_netns_path(path, cases[i].given) < 0, !name);
+		if (name) {
+			assert_string_equal(name, cases[i].name);
+			assert_string_equal(path, cases[i].resolv_conf);
+		}
+	}
+}
+
+static void ports(void **state)
+{
+	static const struct {
+		uint16_t socket, file;
+		bool given, refused;
+	} cases[] = {
+		{ 0, 51820, true, false }, /* no socket */
+		{ 443, 0, false, false },
+		{ 443, 443, true, false },
+		{ 443, 51820, true, true },
+		{ 443, 0, true, true },
+	};
+	char why[INHERITED_WHY_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct inherited inherited = { .udp.port = cases[i].socket };
+		const struct config config = { .listen_port = cases[i].file,
+			.listen_port_given = cases[i].given };
+
+		assert_int_equal(
+			inherited_refusal(&inherited, &config, why) != NULL, cases[i].refused);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines),
+		cmocka_unit_test(wrong_lines),
+		cmocka_unit_test(namespaces),
+		cmocka_unit_test(ports),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
