@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* culvert check NAME|FILE..., culvert check --KEY VALUE... */
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,10 +34,20 @@ static void warn_of_user(const struct config *config)
 			config->path, config->user);
 }
 
+/* Likewise; and PreUp may make it. */
+static void warn_of_bridge(const struct config *config)
+{
+	if (*config->bridge && !if_nametoindex(config->bridge))
+		fprintf(stderr, "%s: warning: Bridge = %s: this host has no such bridge now\n",
+			config->path, config->bridge);
+}
+
 /* WireGuard takes it, and somebody may give it some later, with `wg`. */
 static void warn_of_no_allowed_ips(const struct config *config)
 {
-	for (size_t i = 0; i < config->peer_count && !config->shared_key.given; i++) {
+	if (config->shared_key.given || config->tap)
+		return;
+	for (size_t i = 0; i < config->peer_count; i++) {
 		if (config->peers[i].allowed_ips.count)
 			continue;
 		if (config->from_options)
@@ -53,6 +64,7 @@ static int check(struct config *config)
 	if (!config)
 		return CLI_FAILED;
 	warn_of_user(config);
+	warn_of_bridge(config);
 	warn_of_no_allowed_ips(config);
 	printf("%s: no errors\n", config->path);
 	config_free(config);

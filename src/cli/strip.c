@@ -69,6 +69,10 @@ int strip_config(const struct config *config, struct text *text, const char **wh
 		       "ends a PrivateKey";
 		return -ENOTSUP;
 	}
+	if (config->tap) {
+		*why = "this is an Ethernet tunnel (Mode = tap), which WireGuard does not have";
+		return -ENOTSUP;
+	}
 	text_add(text, "[Interface]\n");
 	add_key(text, "PrivateKey", &config->private_key);
 	if (config->listen_port_given)

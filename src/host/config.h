@@ -28,6 +28,9 @@ enum {
 	CONFIG_FILE_MAX = 16 << 20, /* bytes */
 	CONFIG_PEER_NAME_MAX = 64,  /* bytes of UTF-8 */
 	CONFIG_WORD_SIZE = 40,      /* of a key as an option, with its "--" and a NUL */
+	/* Beyond its packet a frame has up to 18 bytes of header and one of padding, a message of
+	 * it 16 and a tag of up to 32; and UDP over IPv4 carries 65507. */
+	CONFIG_TAP_MTU_MAX = 65507 - 32 - 16 - 1 - 18,
 };
 
 struct config_key {
@@ -105,7 +108,11 @@ struct config {
 	bool listen_port_given;
 	uint16_t listen_port; /* 0: any */
 	uint32_t fwmark;      /* 0: off */
-	unsigned mtu;         /* 0: to be computed */
+	bool tap; /* Mode = tap: Ethernet frames; then there are no AllowedIPs, and each peer has a
+		     cipher */
+	char bridge[CONFIG_DEVICE_SIZE]; /* that the device is added to; "": none. Then there are
+					    no addresses */
+	unsigned mtu;                    /* 0: to be computed */
 	enum config_table table;
 	uint32_t table_number; /* with CONFIG_TABLE_NUMBER, not 0 */
 	enum fastpath_choice offload;
@@ -213,8 +220,7 @@ struct config_option {
 enum {
 	CONFIG_REPEATABLE = 1, /* may be given more than once; the values add up */
 	CONFIG_SECRET = 2, /* the value is never shown, and a file that has it must be private */
-	CONFIG_LATER = 4,  /* known, but this version refuses it (or all values but one) */
-	CONFIG_MAY_BE_EMPTY = 8,
+	CONFIG_MAY_BE_EMPTY = 4,
 };
 
 /* Row i, or NULL after the last. */

@@ -278,7 +278,7 @@ static void check_kill_switch(struct config_parser *parser)
 	const struct config *config = parser->config;
 	const unsigned line = line_of(parser, ROW_KILL_SWITCH);
 
-	if (!config->kill_switch)
+	if (!config->kill_switch || config->tap) /* that is refused: config_tap.c */
 		return;
 	if (config->network_namespace)
 		config_error(parser, line,
@@ -357,4 +357,5 @@ void config_check(struct config_parser *parser)
 	check_addresses(parser);
 	check_mtu(parser);
 	config_check_dns(parser);
+	config_check_tap(parser);
 }

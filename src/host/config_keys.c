@@ -150,22 +150,14 @@ static void parse_true_or_false(
 		config_bad_value(parser, row, value);
 }
 
-/* One of which this version does only one value. detail: that value and the other one. */
-static void parse_later_switch(
+static void parse_mode(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value)
 {
-	const char *other = row->detail + strlen(row->detail) + 1;
+	bool *tap = field;
 
-	(void)field;
-	if (!strcasecmp(value, row->detail))
-		return;
-	if (strcasecmp(value, other))
+	*tap = !strcasecmp(value, "tap");
+	if (!*tap && strcasecmp(value, "tun"))
 		config_bad_value(parser, row, value);
-	else
-		config_error(parser, parser->line,
-			"%s = %s is not supported by this version of culvert: remove the line, or "
-			"write %s = %s",
-			row->option.name, other, row->option.name, row->detail);
 }
 
 /* ---- names ---- */
@@ -537,19 +529,25 @@ static const struct config_row rows[] = {
 		INTERFACE("KillSwitch", parse_yes_no, kill_switch, 0, NULL, "'yes' or 'no'"),
 	[ROW_NETWORK_NAMESPACE] = INTERFACE("NetworkNamespace", parse_namespace, network_namespace,
 		0, NULL, "a name in /run/netns, as ip netns add makes it, or a path"),
+	[ROW_ADDRESS] = INTERFACE("Address", config_parse_addresses, addresses,
+		CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
+		"addresses of this host with their prefix, as in 10.9.0.1/24, fd00::1/64"),
+	[ROW_TABLE] = INTERFACE("Table", parse_table, table, 0, NULL,
+		"'auto', 'off' or the number of a routing table"),
+	[ROW_MODE] = INTERFACE("Mode", parse_mode, tap, 0, NULL, "'tun' or 'tap'"),
+	[ROW_BRIDGE] = INTERFACE("Bridge", parse_device, bridge, 0, NULL,
+		"a bridge's name: 1 to 15 letters, digits and _ = + . -"),
 	[ROW_PUBLIC_KEY] = PEER("PublicKey", parse_key, public_key, 0, "pubkey", KEY_HELP),
 	[ROW_PRESHARED_KEY] =
 		PEER("PresharedKey", parse_key, preshared_key, CONFIG_SECRET, "genpsk", KEY_HELP),
 	[ROW_PRESHARED_KEY_FILE] =
 		PEER("PresharedKeyFile", parse_key_file, preshared_key, 0, "genpsk", KEY_FILE_HELP),
-
-	INTERFACE("Address", config_parse_addresses, addresses,
+	[ROW_ALLOWED_IPS] = PEER("AllowedIPs", config_parse_allowed_ips, allowed_ips,
 		CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
-		"addresses of this host with their prefix, as in 10.9.0.1/24, fd00::1/64"),
+		"prefixes separated by commas, as in 10.9.0.0/24, fd00::/64"),
+
 	INTERFACE("ListenPort", parse_listen_port, listen_port, 0, NULL,
 		"a number from 0 (any) to 65535"),
-	INTERFACE("Table", parse_table, table, 0, NULL,
-		"'auto', 'off' or the number of a routing table"),
 	INTERFACE("User", parse_user, user, 0, NULL, "the name of a user of this system"),
 	INTERFACE("Offload", parse_offload, offload, 0, NULL, FASTPATH_CHOICES),
 	INTERFACE("PreUp", parse_hook, pre_up, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
@@ -562,13 +560,9 @@ static const struct config_row rows[] = {
 		HOOK_HELP),
 	INTERFACE("Persistent", parse_yes_no, persistent, 0, NULL, "'yes' or 'no'"),
 	INTERFACE("SaveConfig", parse_true_or_false, save, 0, NULL, "'true' or 'false'"),
-	INTERFACE("Mode", parse_later_switch, path, CONFIG_LATER, "tun\0tap", "'tun' or 'tap'"),
 	INTERFACE("Metrics", config_parse_metrics, metrics, 0, NULL,
 		"unix:/PATH or a loopback address and port, as in 127.0.0.1:9586 or [::1]:9586"),
 
-	PEER("AllowedIPs", config_parse_allowed_ips, allowed_ips,
-		CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
-		"prefixes separated by commas, as in 10.9.0.0/24, fd00::/64"),
 	PEER("Endpoint", config_parse_endpoint, endpoint, 0, NULL,
 		"HOST:PORT, where HOST is a name, an IPv4 address or an IPv6 address in brackets"),
 	PEER("PersistentKeepalive", parse_keepalive, persistent_keepalive, 0, NULL,

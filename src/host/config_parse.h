@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the parts of the configuration reader share: config.c (lines), config_given.c (options in a
- * file's place), config_keys.c, config_address.c and config_dns.c (values), config_check.c (the
- * whole), config_problems.c (what is wrong).
+ * file's place), config_keys.c, config_address.c and config_dns.c (values), config_check.c and
+ * config_tap.c (the whole), config_problems.c (what is wrong).
  */
 #ifndef HOST_CONFIG_PARSE_H
 #define HOST_CONFIG_PARSE_H
@@ -24,9 +24,14 @@ enum config_row_index {
 	ROW_FWMARK,
 	ROW_KILL_SWITCH,
 	ROW_NETWORK_NAMESPACE,
+	ROW_ADDRESS,
+	ROW_TABLE,
+	ROW_MODE,
+	ROW_BRIDGE,
 	ROW_PUBLIC_KEY,
 	ROW_PRESHARED_KEY,
 	ROW_PRESHARED_KEY_FILE,
+	ROW_ALLOWED_IPS,
 	ROW_NAMED_COUNT,
 };
 
@@ -121,6 +126,9 @@ void config_prefix_text(char text[CONFIG_PREFIX_TEXT_SIZE], const struct config_
 void config_parse_dns(
 	struct config_parser *parser, const struct config_row *row, void *field, char *value);
 void config_check_dns(struct config_parser *parser);
+
+/* config_tap.c: what Mode and Bridge mean for other keys. */
+void config_check_tap(struct config_parser *parser);
 
 /* config_check.c */
 void config_check(struct config_parser *parser);

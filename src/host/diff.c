@@ -22,6 +22,10 @@ const char *diff_refusal(const struct config *old, const struct config *new)
 		return "NetworkNamespace cannot change while the tunnel runs: restart it";
 	if (old->persistent != new->persistent)
 		return "Persistent cannot change while the tunnel runs: restart it";
+	if (old->tap != new->tap)
+		return "Mode cannot change while the tunnel runs: restart it";
+	if (strcmp(old->bridge, new->bridge))
+		return "Bridge cannot change while the tunnel runs: restart it";
 	if (old->shared_key.given != new->shared_key.given)
 		return "a shared key and public keys cannot replace each other while the tunnel "
 		       "runs: restart it";

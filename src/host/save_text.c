@@ -253,7 +253,7 @@ static void peer_changes(struct change changes[CHANGES], const struct config *co
 	changes[3] = (struct change){ .key = "PersistentKeepalive" };
 	if (!config->shared_key.given && !config_key_is(&peer->preshared_key, running->psk))
 		set_key(&changes[0], running->psk);
-	changes[1].wanted = !same_allowed(peer, running);
+	changes[1].wanted = !config->tap && !same_allowed(peer, running);
 	if (changes[1].wanted && running->allowed.len)
 		text_add(&changes[1].value, "%s", running->allowed.bytes);
 	changes[2].wanted = !same_endpoint(peer, running);
@@ -375,16 +375,18 @@ static int add_section(
 	return error;
 }
 
-static void add_new_peer(struct text *new, const struct running_peer *peer)
+/* Whom wg has added to an Ethernet tunnel speaks culvert's dialect, which the file must say. */
+static void add_new_peer(
+	struct text *new, const struct config *config, const struct running_peer *peer)
 {
 	static const struct config_peer nothing = { 0 };
-	static const struct config none = { 0 };
+	const struct config none = { .tap = config->tap };
 	struct change changes[CHANGES];
 	char base64[KEY_BASE64_SIZE];
 
 	key_to_base64(base64, peer->public_key);
 	end_line(new);
-	text_add(new, "\n[Peer]\nPublicKey = %s\n", base64);
+	text_add(new, "\n[Peer]\nPublicKey = %s\n%s", base64, config->tap ? "Cipher = auto\n" : "");
 	peer_changes(changes, &none, &nothing, peer);
 	for (int i = 0; i < CHANGES; i++) {
 		if (changes[i].wanted)
@@ -458,7 +460,7 @@ static int add_all(
 		error = -EINVAL;
 	for (size_t i = 0; i < running->peer_count && !error; i++) {
 		if (!running->peers[i].in_file)
-			add_new_peer(new, &running->peers[i]);
+			add_new_peer(new, config, &running->peers[i]);
 	}
 	return error;
 }

@@ -14,6 +14,7 @@
 #define LONG_108 TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "abcdefgh"
 #define INTERFACE "[Interface]\nPrivateKey = " KEY_1 "\n"   /* two lines */
 #define PEER INTERFACE "[Peer]\nPublicKey = " PUBLIC_1 "\n" /* four lines */
+#define TAP INTERFACE "Mode = tap\n"                        /* three lines */
 #define SHARED "[Interface]\nSharedKey = " KEY_2 "\n"       /* two lines */
 
 struct wrong {
@@ -140,8 +141,21 @@ static const struct wrong wrong_interfaces[] = {
 	{ INTERFACE "KillSwitch = yes\nNetworkNamespace = x\n", 3,
 		"nothing leaves but by the tunnel" },
 	{ INTERFACE "NetworkNamespace = /proc/1/ns/net\nDNS = 10.9.0.2\n", 4, "ip netns exec" },
-	{ INTERFACE "Mode = tap\n", 3, "Mode = tap is not supported" },
 	{ INTERFACE "Mode = bridge\n", 3, "'tun' or 'tap'" },
+	{ INTERFACE "Mode = tap\n[Peer]\nPublicKey = " PUBLIC_1 "\n", 4, "add Cipher = auto" },
+	{ TAP "[Peer]\nPublicKey = " PUBLIC_1 "\nCipher = auto\nAllowedIPs =\n", 7,
+		"AllowedIPs does not go with Mode (line 3)" },
+	{ SHARED "Mode = TAP\n[Peer]\nAllowedIPs = 10.0.0.0/8\n", 5,
+		"AllowedIPs does not go with Mode (line 3)" },
+	{ TAP "KillSwitch = yes\n", 4, "KillSwitch does not go with Mode (line 3)" },
+	{ TAP "Table = off\n", 4, "Table does not go with Mode (line 3)" },
+	{ TAP "MTU = 65441\n", 4, "has room for 65440" },
+	{ TAP "Bridge = br0/1\n", 4, "a bridge's name" },
+	{ TAP "Bridge = br0\nAddress = 10.9.0.1/24\n", 5,
+		"Address does not go with Bridge (line 4)" },
+	{ TAP "DNS = 10.9.0.1\nBridge = br0\n", 4, "DNS does not go with Bridge (line 5)" },
+	{ INTERFACE "Bridge = br0\n", 3, "add Mode = tap" },
+	{ INTERFACE "Mode = tun\nBridge = br0\n", 4, "add Mode = tap" },
 };
 
 static const struct wrong wrong_peers[] = {

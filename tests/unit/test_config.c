@@ -169,6 +169,7 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(config->mtu, 1420);
 	assert_int_equal(config->table, CONFIG_TABLE_NUMBER);
 	assert_int_equal(config->table_number, 4242);
+	assert_false(config->tap);
 	assert_true(config->kill_switch);
 	assert_true(config->persistent);
 	assert_null(config->network_namespace);
@@ -227,6 +228,23 @@ static void namespaces(void **state)
 		assert_string_equal(config->network_namespace, values[i]);
 		assert_false(config->persistent);
 	}
+}
+
+static void ethernet_tunnels(void **state)
+{
+	(void)state;
+	load_right(
+		"[Interface]\nPrivateKey = " KEY_1 "\nMode = TAP\nMTU = 65440\nBridge = br-lan.7\n"
+		"[Peer]\nPublicKey = " PUBLIC_1 "\nCipher = auto\n"
+		"[Peer]\nPublicKey = " PUBLIC_2 "\nCipher = chacha20-poly1305\n");
+	assert_true(config->tap);
+	assert_string_equal(config->bridge, "br-lan.7");
+	assert_int_equal(config->mtu, 65440);
+	load_right("[Interface]\nSharedKey = " KEY_2 "\nMode = tap\nAddress = 10.9.0.1/24\n"
+		   "DNS = 10.9.0.2\n[Peer]\n");
+	assert_true(config->tap);
+	assert_string_equal(config->bridge, "");
+	assert_int_equal(config->addresses.count, 1);
 }
 
 static void what_is_left_out_has_its_default(void **state)
@@ -884,6 +902,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_reaches_its_field),
 		cmocka_unit_test(namespaces),
+		cmocka_unit_test(ethernet_tunnels),
 		cmocka_unit_test(what_is_left_out_has_its_default),
 		cmocka_unit_test(a_shared_key_tunnel),
 		cmocka_unit_test(odd_but_right_files),

@@ -308,6 +308,17 @@ static void test_refusal(void **state)
 	make(&new, "");
 	strcpy(new.config.device, "wg1");
 	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Device"));
+	make(&new, "");
+	new.config.tap = true;
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Mode"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "Mode"));
+	old.config.tap = true;
+	strcpy(new.config.bridge, "br0");
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Bridge"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "Bridge"));
+	strcpy(old.config.bridge, "br0");
+	assert_null(diff_refusal(&old.config, &new.config));
+	make(&old, "");
 	make_shared(&new, 0x77);
 	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "shared key"));
 	make(&new, "");

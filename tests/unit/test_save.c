@@ -191,6 +191,12 @@ static const struct {
 	{ "no newline at the end", HEAD "[Peer]\nPublicKey=" PUBLIC_1,
 		DEVICE "public_key=P1\n" ZERO_PSK "allowed_ip=10.5.0.0/16\n" END,
 		HEAD "[Peer]\nPublicKey=" PUBLIC_1 "\nAllowedIPs = 10.5.0.0/16\n" },
+	{ "an Ethernet tunnel", HEAD "Mode = tap\n[Peer]\nPublicKey=" PUBLIC_1 "\nCipher = auto\n",
+		DEVICE "public_key=P1\n" ZERO_PSK "allowed_ip=10.5.0.0/16\n"
+		       "public_key=P2\n" ZERO_PSK
+		       "endpoint=192.0.2.2:2\nallowed_ip=10.6.0.0/16\n" END,
+		HEAD "Mode = tap\n[Peer]\nPublicKey=" PUBLIC_1 "\nCipher = auto\n\n[Peer]\n"
+		     "PublicKey = " PUBLIC_2 "\nCipher = auto\nEndpoint = 192.0.2.2:2\n" },
 	{ "a byte order mark", "\xef\xbb\xbf[Interface]\nPrivateKey = " KEY_1 "\n",
 		"private_key=K1\nlisten_port=9\n" END,
 		"\xef\xbb\xbf[Interface]\nPrivateKey = " KEY_1 "\nListenPort = 9\n" },

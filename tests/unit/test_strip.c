@@ -142,6 +142,21 @@ static void a_shared_key_cannot(void **state)
 	text_free(&text);
 }
 
+static void an_ethernet_tunnel_cannot(void **state)
+{
+	struct text text = { 0 };
+	const char *why = NULL;
+
+	(void)state;
+	assert_int_equal(strip("[Interface]\nPrivateKey = " KEY_1 "\nMode = tap\n[Peer]\n"
+			       "PublicKey = " PUBLIC_1 "\nCipher = auto\n",
+				 &text, &why),
+		-ENOTSUP);
+	assert_int_equal(text.len, 0);
+	assert_non_null(strstr(why, "Mode = tap"));
+	text_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +164,7 @@ int main(void)
 		cmocka_unit_test(an_automatic_mark_stays),
 		cmocka_unit_test(key_files_are_read_in),
 		cmocka_unit_test(a_shared_key_cannot),
+		cmocka_unit_test(an_ethernet_tunnel_cannot),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
