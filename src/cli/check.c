@@ -37,7 +37,7 @@ static void warn_of_user(const struct config *config)
 /* Likewise; and PreUp may make it. */
 static void warn_of_bridge(const struct config *config)
 {
-	if (*config->bridge && !if_nametoindex(config->bridge))
+	if (*config->bridge && !config->network_namespace && !if_nametoindex(config->bridge))
 		fprintf(stderr, "%s: warning: Bridge = %s: this host has no such bridge now\n",
 			config->path, config->bridge);
 }

@@ -379,6 +379,18 @@ static int follow_link(struct engine *engine)
 	return engine->link < 0 ? engine->link : 0;
 }
 
+/* What it carries, the tunnel does. */
+static int use_device(struct engine *engine)
+{
+	struct tun_offload *offload = &engine->offload;
+
+	*offload = tun_negotiate(
+		engine->setup.tun, engine->setup.tun_pi, fastpath_wants_tun(engine->setup.offload));
+	tunnel_set_merging(engine->tunnel, offload->merge_tcp, offload->merge_udp);
+	return tunnel_set_link(
+		engine->tunnel, offload->frames ? TUNNEL_LINK_ETHERNET : TUNNEL_LINK_IP);
+}
+
 static int engine_init(struct engine *engine)
 {
 	int error;
@@ -400,11 +412,10 @@ static int engine_init(struct engine *engine)
 	engine->report = report_new();
 	if (!engine->tunnel || !engine->tun_batch || !engine->udp_batch || !engine->report)
 		return -ENOMEM;
-	engine->offload = tun_negotiate(
-		engine->setup.tun, engine->setup.tun_pi, fastpath_wants_tun(engine->setup.offload));
-	tunnel_set_merging(engine->tunnel, engine->offload.merge_tcp, engine->offload.merge_udp);
 	udp_negotiate(&engine->udp, fastpath_wants_udp(engine->setup.offload));
-	error = follow_link(engine);
+	error = use_device(engine);
+	if (!error)
+		error = follow_link(engine);
 	if (error)
 		return error;
 	engine->names = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

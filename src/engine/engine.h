@@ -18,7 +18,7 @@
  * them. */
 struct engine_setup {
 	char device[IFNAMSIZ];
-	int tun;     /* TUN descriptor, non-blocking */
+	int tun;     /* TUN or TAP descriptor, non-blocking */
 	bool tun_pi; /* with a struct tun_pi before each packet */
 	int link;    /* engine/link.h of the device, where that is in another network namespace
 			than we are; -1: it is here */

@@ -12,17 +12,18 @@
  * or a name; a cipher that this machine lacks is -EOPNOTSUPP) and culvert_name (printable UTF-8;
  * empty: none). In answers only: culvert_shared=true on the device, culvert_session_cipher (of the
  * newest session; left out before the first), culvert_rx_packets, culvert_tx_packets,
- * culvert_replays, culvert_undecryptable, culvert_refused_sources, culvert_dropped; Unix times,
+ * culvert_replays, culvert_undecryptable, culvert_refused_sources, culvert_dropped,
+ * culvert_addresses (Ethernet addresses that were learnt behind it; left out if none); Unix times,
  * left out where there is none: culvert_added, culvert_up_since, culvert_unanswered_since (the
  * first initiation since the last handshake); culvert_unanswered (initiations that wait for an
  * answer, left out if none), culvert_rtt (nanoseconds, of the last handshake that we began),
  * culvert_received and culvert_lost (messages of the sessions that there are now), culvert_trouble
  * (the last event about the peer since the last handshake that was no success). And on the device,
  * before the peers: culvert_EVENT for each event of core/tunnel.h (how often), culvert_no_route,
- * culvert_malformed, culvert_unknown_session, culvert_cookies_sent, culvert_handshakes_dropped,
- * culvert_send_errors, culvert_write_errors, culvert_receive_drops; and what is in use of the
- * kernel's offload, culvert_offload_device (tcp,udp) and culvert_offload_sockets (send,receive), a
- * list without blanks or "none".
+ * culvert_malformed, culvert_floods_dropped, culvert_unknown_session, culvert_cookies_sent,
+ * culvert_handshakes_dropped, culvert_send_errors, culvert_write_errors, culvert_receive_drops; and
+ * what is in use of the kernel's offload, culvert_offload_device (tcp,udp) and
+ * culvert_offload_sockets (send,receive), a list without blanks or "none".
  *
  * To follow endpoints that are names: culvert_handshake=SECONDS on the device is
  * tunnel_handshake_all with that age, culvert_try_endpoint on a peer is tunnel_try_endpoint. A get

@@ -93,6 +93,7 @@ static void add_counters(struct uapi_text *text, const struct tunnel_counters *c
 			counters->events[kind]);
 	add_number(text, "no_route", counters->no_route);
 	add_number(text, "malformed", counters->malformed);
+	add_number(text, "floods_dropped", counters->floods_dropped);
 	add_number(text, "unknown_session", counters->unknown_session);
 	add_number(text, "cookies_sent", counters->cookies_sent);
 	add_number(text, "handshakes_dropped", counters->handshakes_dropped);
@@ -176,6 +177,7 @@ static void add_extensions(struct uapi_text *text, const struct peer *peer)
 	add_number(text, "undecryptable", counters->undecryptable);
 	add_number(text, "refused_sources", counters->refused_sources);
 	add_number(text, "dropped", counters->dropped);
+	add_number_if_any(text, "addresses", peer->port.addresses);
 }
 
 static void add_endpoint(struct uapi_text *text, const struct endpoint *endpoint)

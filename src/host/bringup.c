@@ -415,7 +415,8 @@ static int up_link(struct monitor *monitor)
 		return lasting_set_up(monitor);
 	/* As WireGuard's devices: from an address that no AllowedIPs have, the kernel would look
 	 * for routers, and the peer refuse that. A host without IPv6 cannot, and need not. */
-	(void)netlink_link_no_addresses(monitor->inside, monitor->interface);
+	if (!ethernet_has_link_local(monitor))
+		(void)netlink_link_no_addresses(monitor->inside, monitor->interface);
 	error = netlink_link_set_up(monitor->inside, monitor->interface, true);
 
 	if (error)
@@ -570,6 +571,7 @@ static const struct step {
 	{ up_keys, NULL },
 	{ up_addresses, down_addresses },
 	{ up_mtu, down_mtu },
+	{ ethernet_join_bridge, ethernet_leave_bridge }, /* after the MTU, that it keeps its own */
 	{ up_link, down_link },
 	{ dns_step_up, dns_step_down },
 	{ routing_up_rules, routing_down_rules },

@@ -192,6 +192,8 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	add_line(out, "device", config->device);
 	add_line(out, "network_namespace", config->network_namespace);
 	add_line(out, "config", config->from_options ? NULL : config->path);
+	add_line(out, "link", config->tap ? "ethernet" : "ip");
+	add_line(out, "bridge", config->bridge);
 	text_add(out, "since=%lld\nmtu=%u\n", (long long)monitor->since, monitor->mtu);
 	add_line(out, "mtu_why", monitor->mtu_why);
 	add_line(out, "user", monitor->user);

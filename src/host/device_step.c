@@ -86,6 +86,11 @@ static void leave(int before)
 		netns_leave(before);
 }
 
+static int kind(bool tap)
+{
+	return tap ? IFF_TAP : IFF_TUN;
+}
+
 static int join(struct monitor *monitor, int flags)
 {
 	int before, error = enter(monitor, &before);
@@ -115,13 +120,13 @@ int device_step_follow(struct monitor *monitor, int *error)
 /* How the driver takes it, and how it was. */
 static int flags_now(const struct device_facts *facts)
 {
-	return IFF_TUN | TUN_FLAGS | (facts->multi_queue ? IFF_MULTI_QUEUE : 0);
+	return kind(facts->tap) | TUN_FLAGS | (facts->multi_queue ? IFF_MULTI_QUEUE : 0);
 }
 
 static int flags_before(const struct device_facts *facts)
 {
-	return IFF_TUN | (facts->multi_queue ? IFF_MULTI_QUEUE : 0) | (facts->pi ? 0 : IFF_NO_PI) |
-	       (facts->header ? IFF_VNET_HDR : 0);
+	return kind(facts->tap) | (facts->multi_queue ? IFF_MULTI_QUEUE : 0) |
+	       (facts->pi ? 0 : IFF_NO_PI) | (facts->header ? IFF_VNET_HDR : 0);
 }
 
 /* One that was handed over is ours already; whose it is otherwise does not matter. */
@@ -138,6 +143,8 @@ static int claim_given(struct monitor *monitor)
 		error = -ENODEV;
 	if (error)
 		return error == -ENODEV ? -EXDEV : error;
+	if (facts.tap != monitor->config->tap)
+		return -EPROTOTYPE;
 	monitor->tun = fcntl(given->tun, F_DUPFD_CLOEXEC, 0);
 	if (monitor->tun < 0)
 		return -errno;
@@ -163,7 +170,7 @@ int device_step_claim(struct monitor *monitor)
 	/* One that is not persistent is there because a program has it. */
 	if (!facts.is_tun || !facts.persistent)
 		return -EEXIST;
-	if (facts.tap)
+	if (facts.tap != monitor->config->tap)
 		return -EPROTOTYPE;
 	if (facts.queues)
 		return -EBUSY;
@@ -186,6 +193,8 @@ static const char *own_name(void)
 void device_step_complain(struct monitor *monitor, int error)
 {
 	const char *device = monitor->config->device;
+	const bool tap = monitor->config->tap;
+	const char *mode = tap ? "tap" : "tun";
 
 	switch (-error) {
 	case EEXIST:
@@ -202,15 +211,15 @@ void device_step_complain(struct monitor *monitor, int error)
 		break;
 	case EPROTOTYPE:
 		monitor_error(monitor,
-			"the device %s is a TAP device, and the tunnel carries IP packets: choose "
-			"another one with Device =",
-			device);
+			"the device %s is a %s device, and with Mode = %s the tunnel carries %s: "
+			"choose another one with Device =",
+			device, tap ? "TUN" : "TAP", mode, tap ? "Ethernet frames" : "IP packets");
 		break;
 	case EPERM:
 		monitor_error(monitor,
 			"the device %s is not for user %s: as root, ip tuntap delete dev %s mode "
-			"tun, then ip tuntap add dev %s mode tun user %s",
-			device, own_name(), device, device, own_name());
+			"%s, then ip tuntap add dev %s mode %s user %s",
+			device, own_name(), device, mode, device, mode, own_name());
 		break;
 	case EREMCHG:
 		monitor_error(monitor,
@@ -226,8 +235,8 @@ void device_step_complain(struct monitor *monitor, int error)
 	case ENODEV:
 		monitor_error(monitor,
 			"to run a tunnel takes root, or a device that root has made: as root, ip "
-			"tuntap add dev %s mode tun user %s",
-			device, own_name());
+			"tuntap add dev %s mode %s user %s",
+			device, mode, own_name());
 		break;
 	default:
 		monitor_error(monitor, "cannot use the device %s: %s", device, tun_explain(error));
@@ -238,21 +247,22 @@ void device_step_complain(struct monitor *monitor, int error)
 
 static int make(struct monitor *monitor)
 {
+	const bool tap = monitor->config->tap;
 	struct device_facts facts = { 0 };
-	int error = join(monitor, IFF_TUN | TUN_FLAGS);
+	int error = join(monitor, kind(tap) | TUN_FLAGS);
 
 	if (!error)
 		error = device_facts_find(monitor->inside, monitor->config->device, &facts);
 	if (error) {
-		monitor_error(monitor, "cannot make the TUN device %s: %s", monitor->config->device,
-			tun_explain(error));
+		monitor_error(monitor, "cannot make the %s device %s: %s", tap ? "TAP" : "TUN",
+			monitor->config->device, tun_explain(error));
 		return error;
 	}
 	monitor->interface = facts.interface;
 	monitor->made_device = true;
 	if (monitor->config->persistent)
 		lasting_begin(monitor, &facts);
-	return 0;
+	return ethernet_set_address(monitor);
 }
 
 int device_step_up(struct monitor *monitor)

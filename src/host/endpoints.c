@@ -20,6 +20,7 @@ enum {
 	MTU_DEFAULT = 1500,  /* of a host that has no route yet */
 	MTU_MIN = 1280,      /* below it Linux takes IPv6 off the device */
 	MTU_MAX = 65535,
+	ETHERNET_OVERHEAD = 14 + 4 + 1, /* a frame's header, a VLAN's tag and a byte of padding */
 	/* Milliseconds between two questions to the engine how peers are reached whose endpoints
 	 * are names, and that while one of them waits for an answer. */
 	NAMES_POLL = 5000,
@@ -386,7 +387,7 @@ static unsigned overhead(const struct config *config)
 				tag = row->tag_len;
 		}
 	}
-	return OUTER_HEADERS + tag;
+	return OUTER_HEADERS + tag + (config->tap ? ETHERNET_OVERHEAD : 0);
 }
 
 bool endpoints_known(
@@ -454,17 +455,37 @@ static unsigned path_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 	return smallest;
 }
 
+/* A bridge has the smallest MTU of its ports, and drops what is larger, without a word to who sent
+ * it. So with its own it and the hosts behind it stay as they are. */
+static unsigned choose_bridge_mtu(
+	unsigned bridge_mtu, unsigned fits, const char *bridge, char why[MONITOR_TEXT_SIZE])
+{
+	if (fits && fits < bridge_mtu)
+		snprintf(why, MONITOR_TEXT_SIZE,
+			"that of the bridge %s; packets of more than %u bytes go in two pieces",
+			bridge, fits);
+	else
+		snprintf(why, MONITOR_TEXT_SIZE, "that of the bridge %s", bridge);
+	return bridge_mtu;
+}
+
 /* 0: as before. */
 static unsigned choose_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 {
-	unsigned added = overhead(monitor->config), path;
+	const struct config *config = monitor->config;
+	unsigned added = overhead(config), most = config->tap ? CONFIG_TAP_MTU_MAX : MTU_MAX;
+	unsigned path, bridge;
 	char from[MONITOR_TEXT_SIZE];
 
-	if (monitor->config->mtu) {
+	if (config->mtu) {
 		snprintf(why, MONITOR_TEXT_SIZE, "given in the file");
-		return monitor->config->mtu;
+		return config->mtu;
 	}
 	path = path_mtu(monitor, from);
+	bridge = ethernet_bridge_mtu(monitor);
+	if (bridge)
+		return choose_bridge_mtu(bridge < most ? bridge : most,
+			path > added ? path - added : 0, config->bridge, why);
 	if (!path)
 		return 0;
 	if (path < MTU_MIN + added) {
@@ -473,7 +494,7 @@ static unsigned choose_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 		return MTU_MIN;
 	}
 	snprintf(why, MONITOR_TEXT_SIZE, "%.200s, less %u for the tunnel", from, added);
-	return path - added < MTU_MAX ? path - added : MTU_MAX;
+	return path - added < most ? path - added : most;
 }
 
 int endpoints_set_mtu(struct monitor *monitor)

@@ -83,6 +83,7 @@ static const struct row tunnel_rows[] = {
 	FAILURE("handshakes_dropped"),
 	DROP("culvert_no_route", "no_route"),
 	DROP("culvert_malformed", "malformed"),
+	DROP("culvert_floods_dropped", "flood"),
 	DROP("culvert_unknown_session", "unknown_session"),
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the parts of the monitor share: monitor.c (the loop), bringup.c (the steps and their undo),
- * engine_link.c (the engine), endpoints.c (names and MTU), network.c (the network around),
- * routing.c (rules and kill switch), control.c (`culvert status`, `culvert reload`, `culvert
- * pause`), reload.c, service.c (systemd).
+ * ethernet.c (bridges), engine_link.c (the engine), endpoints.c (names and MTU), network.c (the
+ * network around), routing.c (rules and kill switch), control.c (`culvert status`, `culvert
+ * reload`, `culvert pause`), reload.c, service.c (systemd).
  *
  * There is one loop, monitor_pump. It only moves bytes and notes what happened; whoever waits for
  * something (a hook's end, the engine's answer) pumps until it is noted, so that the engine is
@@ -137,6 +137,7 @@ struct monitor {
 	bool pre_up_started, post_up_started;
 	bool came_up; /* all steps were done once */
 	bool link_is_up;
+	bool in_bridge;        /* the device was added to one */
 	struct diff installed; /* the addresses and routes that the configuration wants; what the
 				  host refused in a reload is left off */
 	size_t addresses_added, routes_added;
@@ -203,6 +204,20 @@ int bringup_add_route(struct monitor *monitor, const struct diff_route *route, b
 void bringup_delete_addresses(
 	struct monitor *monitor, const struct config_prefixes *addresses, size_t count);
 void bringup_delete_routes(struct monitor *monitor, const struct diff_routes *routes, size_t count);
+
+/* ethernet.c: what a device that carries Ethernet frames has beside others. All of them do nothing
+ * for other tunnels. 0 or -errno, said already. */
+int ethernet_set_address(struct monitor *monitor);
+/* A link-local address of its own is for a device that is a host's, not for a bridge's port, nor
+ * for one that carries IP packets. */
+bool ethernet_has_link_local(const struct monitor *monitor);
+/* Adds the device to its bridge, if it is not there. */
+int ethernet_join_bridge(struct monitor *monitor);
+void ethernet_leave_bridge(struct monitor *monitor);
+/* The same when the network has changed, where there is the bridge: it may have been made anew. */
+void ethernet_find_bridge(struct monitor *monitor);
+/* The MTU that the bridge has without our device; 0: there is no bridge, or not yet. */
+unsigned ethernet_bridge_mtu(struct monitor *monitor);
 
 /* engine_link.c. engine_ask sends one request and waits for the answer: 0 or the engine's -errno;
  * -EPIPE: it has ended, -EINTR: we are told to stop meanwhile, -ETIMEDOUT. */

@@ -184,6 +184,118 @@ int netlink_link_get_mtu(struct netlink *netlink, unsigned interface, unsigned *
 	return error;
 }
 
+int netlink_link_set_address(struct netlink *netlink, unsigned interface, const uint8_t address[6])
+{
+	struct request request;
+	struct ifinfomsg *link = request_begin(&request, RTM_NEWLINK, 0, sizeof(*link));
+
+	link->ifi_index = (int)interface;
+	mnl_attr_put(&request.header, IFLA_ADDRESS, 6, address);
+	return request_run(netlink, &request, NULL, NULL);
+}
+
+int netlink_link_set_bridge(struct netlink *netlink, unsigned interface, unsigned bridge)
+{
+	struct request request;
+	struct ifinfomsg *link = request_begin(&request, RTM_NEWLINK, 0, sizeof(*link));
+
+	link->ifi_index = (int)interface;
+	mnl_attr_put_u32(&request.header, IFLA_MASTER, bridge);
+	return request_run(netlink, &request, NULL, NULL);
+}
+
+/* What a list of all links says of a bridge. */
+struct bridge_search {
+	unsigned bridge, port;
+	bool there, is_bridge, has_port;
+	unsigned own_mtu, ports_mtu; /* 0: none */
+};
+
+/* What one RTM_NEWLINK says. */
+struct link_facts {
+	unsigned master, mtu;
+	bool is_bridge;
+};
+
+static bool link_is_bridge(const struct nlattr *info)
+{
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each_nested(attribute, info)
+	{
+		if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND &&
+			mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+			return !strcmp(mnl_attr_get_str(attribute), "bridge");
+	}
+	return false;
+}
+
+static void link_read(const struct nlmsghdr *header, struct link_facts *facts)
+{
+	const struct nlattr *attribute;
+
+	*facts = (struct link_facts){ 0 };
+	mnl_attr_for_each(attribute, header, sizeof(struct ifinfomsg))
+	{
+		const bool is_u32 = mnl_attr_get_payload_len(attribute) == sizeof(uint32_t);
+		const uint16_t type = mnl_attr_get_type(attribute);
+
+		if (type == IFLA_MASTER && is_u32)
+			facts->master = mnl_attr_get_u32(attribute);
+		else if (type == IFLA_MTU && is_u32)
+			facts->mtu = mnl_attr_get_u32(attribute);
+		else if (type == IFLA_LINKINFO)
+			facts->is_bridge = link_is_bridge(attribute);
+	}
+}
+
+static int bridge_on_link(const struct nlmsghdr *header, void *context)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
+	struct bridge_search *search = context;
+	struct link_facts facts;
+
+	if (header->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(header) < sizeof(*link))
+		return MNL_CB_OK;
+	link_read(header, &facts);
+	if ((unsigned)link->ifi_index == search->bridge) {
+		search->there = true;
+		search->is_bridge = facts.is_bridge;
+		search->own_mtu = facts.mtu;
+	} else if (facts.master != search->bridge) {
+		return MNL_CB_OK;
+	} else if ((unsigned)link->ifi_index == search->port) {
+		search->has_port = true;
+	} else if (!search->ports_mtu || facts.mtu < search->ports_mtu) {
+		search->ports_mtu = facts.mtu;
+	}
+	return MNL_CB_OK;
+}
+
+int netlink_bridge_get(
+	struct netlink *netlink, unsigned bridge, unsigned port, struct netlink_bridge *facts)
+{
+	struct bridge_search search = { .bridge = bridge, .port = port };
+	struct request request;
+	struct ifinfomsg *link = request_begin(&request, RTM_GETLINK, NLM_F_DUMP, sizeof(*link));
+	int error;
+
+	link->ifi_family = AF_UNSPEC;
+	error = request_run(netlink, &request, bridge_on_link, &search);
+	if (error)
+		return error;
+	if (!search.there)
+		return -ENODEV;
+	if (!search.is_bridge)
+		return -ENOTSUP;
+	if (!search.ports_mtu)
+		search.ports_mtu = search.own_mtu;
+	if (!search.ports_mtu)
+		return -ENODATA;
+	*facts = (struct netlink_bridge){ search.has_port, search.ports_mtu };
+	return 0;
+}
+
 static size_t address_len(int family)
 {
 	return family == AF_INET ? 4 : 16;

@@ -39,6 +39,20 @@ int netlink_link_set_up(struct netlink *netlink, unsigned interface, bool up);
 /* IPv6: the device has the addresses that it is given, and makes none (fe80::) by itself. */
 int netlink_link_no_addresses(struct netlink *netlink, unsigned interface);
 int netlink_link_get_mtu(struct netlink *netlink, unsigned interface, unsigned *mtu);
+/* The Ethernet address. -EINVAL: it has none. */
+int netlink_link_set_address(struct netlink *netlink, unsigned interface, const uint8_t address[6]);
+/* Makes it a port of a bridge, or with 0 of none. No error if it is that already. */
+int netlink_link_set_bridge(struct netlink *netlink, unsigned interface, unsigned bridge);
+
+/* A bridge, as one of its ports, or one that would be, sees it. */
+struct netlink_bridge {
+	bool has_port; /* it is one */
+	unsigned mtu;  /* the smallest of the other ports'; the bridge's own if there are none */
+};
+
+/* -ENOTSUP: it is no bridge. */
+int netlink_bridge_get(
+	struct netlink *netlink, unsigned bridge, unsigned port, struct netlink_bridge *facts);
 
 int netlink_address_add(struct netlink *netlink, unsigned interface, struct netlink_prefix address);
 int netlink_address_delete(

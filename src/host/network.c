@@ -294,6 +294,7 @@ void network_work(struct monitor *monitor)
 	network->reacted = monitor_now();
 	network->slept = 0;
 	endpoints_ask(monitor);
+	ethernet_find_bridge(monitor);
 	if (!ways_changed(monitor) && !slept)
 		return;
 	if (!slept)

@@ -205,6 +205,10 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 		text_add(answer, "problem=%s\n", monitor->last_error);
 		good = false;
 	}
+	if (ethernet_join_bridge(monitor)) {
+		text_add(answer, "problem=%s\n", monitor->last_error);
+		good = false;
+	}
 	if (!good)
 		add_problem(answer, LOG_ERR,
 			"the rest of the file is in effect; reload again when this is mended");

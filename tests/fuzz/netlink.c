@@ -321,6 +321,7 @@ static void ask(struct outcome *outcome, uint8_t question, uint8_t filler)
 	const struct sockaddr_in to = { .sin_family = AF_INET };
 	const struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_scope_id = 4 };
 	const uint8_t address[16] = { 10 };
+	struct netlink_bridge bridge = { 0 };
 	struct netlink *netlink;
 
 	memset(outcome, 0, sizeof(*outcome));
@@ -340,6 +341,10 @@ static void ask(struct outcome *outcome, uint8_t question, uint8_t filler)
 		break;
 	case 3:
 		outcome->error = netlink_link_get_mtu(netlink, INTERFACE, &outcome->mtu);
+		break;
+	case 4:
+		outcome->error = netlink_bridge_get(netlink, INTERFACE, 4, &bridge);
+		outcome->mtu = bridge.mtu;
 		break;
 	default:
 		outcome->error = netlink_route_add(
@@ -365,7 +370,7 @@ static void check_answer(uint8_t question)
 		"an answer with error %d", one.error);
 	if (!one.error && question < 3)
 		FUZZ_CHECK(one.route.interface, "a route to nowhere");
-	if (!one.error && question == 3)
+	if (!one.error && (question == 3 || question == 4))
 		FUZZ_CHECK(one.mtu, "no MTU");
 }
 

@@ -53,7 +53,8 @@ static void expect_line(const char *page, const char *line)
 
 static const char two_peers[] =
 	"listen_port=1\nculvert_gave_up=3\nculvert_session_up=4\nculvert_rekeyed=8\n"
-	"culvert_endpoint_changed=2\nculvert_no_route=9\nculvert_send_errors=10\n"
+	"culvert_endpoint_changed=2\nculvert_no_route=9\nculvert_floods_dropped=14\nculvert_send_"
+	"errors=10\n"
 	"culvert_receive_drops=11\nculvert_write_errors=12\nculvert_cookies_sent=13\n"
 	"public_key=" HEX "\nendpoint=192.0.2.1:7\nlast_handshake_time_sec=999990\n"
 	"tx_bytes=777\nrx_bytes=12345\nallowed_ip=10.0.0.0/8\nallowed_ip=fd00::/64\n"
@@ -98,6 +99,7 @@ static void test_lines(void **state)
 		"culvert_cookies_sent_total{interface=\"wg0\"} 13",
 		"culvert_handshake_failures_total{interface=\"wg0\",reason=\"gave_up\"} 3",
 		"culvert_drops_total{interface=\"wg0\",reason=\"no_route\"} 9",
+		"culvert_drops_total{interface=\"wg0\",reason=\"flood\"} 14",
 		"culvert_info{interface=\"wg0\",version=\"1.2\"} 1",
 	};
 	char *page = page_of(two_peers, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Netlink, in a network namespace of its own on its loopback device; skipped where none can be
- * made. */
+/* Netlink, in a network namespace of its own, mostly on its loopback device; skipped where none can
+ * be made. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,8 +9,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "host/netlink.h"
@@ -73,6 +79,84 @@ static void test_mtu(void **state)
 	assert_int_equal(netlink_link_set_mtu(place->netlink, 4711, 1420), -ENODEV);
 	assert_int_equal(netlink_link_set_up(place->netlink, 4711, true), -ENODEV);
 	assert_int_equal(netlink_link_no_addresses(place->netlink, 4711), -ENODEV);
+}
+
+/* A TAP device that goes with the descriptor; -1: there are none here. */
+static int make_tap(const char *name)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	const int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	strcpy(request.ifr_name, name);
+	if (fd < 0 || !ioctl(fd, TUNSETIFF, &request))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static bool make_bridge(const char *name)
+{
+	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const bool made = fd >= 0 && !ioctl(fd, SIOCBRADDBR, name);
+
+	if (fd >= 0)
+		close(fd);
+	return made;
+}
+
+static void test_bridge(void **state)
+{
+	struct place *place = need(state);
+	const int taps[] = { make_tap("tap0"), make_tap("tap1") };
+	struct netlink_bridge facts;
+
+	if (taps[0] < 0 || taps[1] < 0 || !make_bridge("br0"))
+		skip();
+	const unsigned ours = if_nametoindex("tap0"), other = if_nametoindex("tap1"),
+		       bridge = if_nametoindex("br0");
+
+	assert_int_equal(netlink_bridge_get(place->netlink, 4711, ours, &facts), -ENODEV);
+	assert_int_equal(netlink_bridge_get(place->netlink, other, ours, &facts), -ENOTSUP);
+	assert_int_equal(netlink_bridge_get(place->netlink, bridge, ours, &facts), 0);
+	assert_false(facts.has_port);
+	assert_int_equal(facts.mtu, 1500);
+	/* Its own MTU is the smallest of all ports': what counts is what it has without ours. */
+	assert_int_equal(netlink_link_set_mtu(place->netlink, ours, 1300), 0);
+	assert_int_equal(netlink_link_set_mtu(place->netlink, other, 1400), 0);
+	assert_int_equal(netlink_link_set_bridge(place->netlink, other, bridge), 0);
+	assert_int_equal(netlink_link_set_bridge(place->netlink, ours, bridge), 0);
+	assert_int_equal(netlink_link_set_bridge(place->netlink, ours, bridge), 0);
+	assert_int_equal(netlink_bridge_get(place->netlink, bridge, ours, &facts), 0);
+	assert_true(facts.has_port);
+	assert_int_equal(facts.mtu, 1400);
+	assert_int_equal(netlink_link_set_bridge(place->netlink, ours, 0), 0);
+	assert_int_equal(netlink_link_set_bridge(place->netlink, ours, 0), 0);
+	assert_int_equal(netlink_bridge_get(place->netlink, bridge, ours, &facts), 0);
+	assert_false(facts.has_port);
+	assert_int_equal(netlink_link_set_bridge(place->netlink, ours, other), -EOPNOTSUPP);
+	assert_int_equal(netlink_link_set_bridge(place->netlink, 4711, bridge), -ENODEV);
+	close(taps[0]);
+	close(taps[1]);
+}
+
+static void test_ethernet_address(void **state)
+{
+	static const uint8_t address[6] = { 0xfe, 1, 2, 3, 4, 5 }, group[6] = { 1, 2, 3, 4, 5, 6 };
+	struct place *place = need(state);
+	struct ifreq request = { .ifr_name = "tap2" };
+	const int tap = make_tap("tap2");
+
+	if (tap < 0)
+		skip();
+	const unsigned interface = if_nametoindex("tap2");
+
+	assert_int_equal(netlink_link_set_address(place->netlink, interface, address), 0);
+	assert_int_equal(ioctl(tap, SIOCGIFHWADDR, &request), 0);
+	assert_memory_equal(request.ifr_hwaddr.sa_data, address, sizeof(address));
+	assert_int_equal(
+		netlink_link_set_address(place->netlink, interface, group), -EADDRNOTAVAIL);
+	assert_int_equal(netlink_link_set_address(place->netlink, 4711, address), -ENODEV);
+	close(tap);
 }
 
 static void test_addresses(void **state)
@@ -240,6 +324,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_bridge),
+		cmocka_unit_test(test_ethernet_address),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_unreachable),

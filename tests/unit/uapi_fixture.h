@@ -57,6 +57,7 @@
 	"culvert_no_answer=0\n"          \
 	"culvert_no_route=0\n"           \
 	"culvert_malformed=0\n"          \
+	"culvert_floods_dropped=0\n"     \
 	"culvert_unknown_session=0\n"    \
 	"culvert_cookies_sent=0\n"       \
 	"culvert_handshakes_dropped=0\n" \

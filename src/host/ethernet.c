@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: ISC */
+/* What a device that carries Ethernet frames has beside others: an address of its own, and a
+ * bridge.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/log.h"
+#include "host/device_facts.h"
+#include "host/host_id.h"
+#include "host/lasting.h"
+#include "host/monitor_state.h"
+
+int ethernet_set_address(struct monitor *monitor)
+{
+	uint8_t mac[HOST_ID_MAC_LEN];
+	int error;
+
+	if (!monitor->config->tap)
+		return 0;
+	host_id_make_mac(mac, monitor->config);
+	error = netlink_link_set_address(monitor->inside, monitor->interface, mac);
+	if (error)
+		monitor_error(monitor, "cannot give %s its Ethernet address: %s",
+			monitor->config->device, strerror(-error));
+	return error;
+}
+
+bool ethernet_has_link_local(const struct monitor *monitor)
+{
+	return monitor->config->tap && !*monitor->config->bridge;
+}
+
+/* The bridge that the file names. 0 and *index; -ENODEV: there is none of that name. */
+static int find_bridge(
+	const struct monitor *monitor, unsigned *index, struct netlink_bridge *bridge)
+{
+	struct device_facts facts;
+	const int error = device_facts_find(monitor->inside, monitor->config->bridge, &facts);
+
+	if (error)
+		return error;
+	*index = facts.interface;
+	return netlink_bridge_get(monitor->inside, *index, monitor->interface, bridge);
+}
+
+static const char *explain(int error)
+{
+	switch (-error) {
+	case ENODEV:
+		return "there is no such device: make the bridge first, by the network's "
+		       "configuration, or by PreUp = ip link add NAME type bridge";
+	case ENOTSUP:
+		return "that is no bridge: name one, or remove the line";
+	case EPERM:
+		return "the device is not ours: whoever made it adds it, by ip link set DEVICE "
+		       "master BRIDGE";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* Others made it and added it to a bridge, or not: nothing would take it out after a kill. */
+static bool is_borrowed(const struct monitor *monitor)
+{
+	return monitor->lasting.stays && !monitor->made_device && !lasting_was_ours(monitor);
+}
+
+/* *joined: it was not there. */
+static int join(struct monitor *monitor, bool *joined)
+{
+	struct netlink_bridge bridge;
+	unsigned index;
+	int error = find_bridge(monitor, &index, &bridge);
+
+	*joined = !error && !bridge.has_port;
+	if (!*joined)
+		return error;
+	if (is_borrowed(monitor))
+		return -EPERM;
+	monitor->in_bridge = true;
+	return netlink_link_set_bridge(monitor->inside, monitor->interface, index);
+}
+
+int ethernet_join_bridge(struct monitor *monitor)
+{
+	const struct config *config = monitor->config;
+	bool joined;
+	int error;
+
+	if (!*config->bridge)
+		return 0;
+	error = join(monitor, &joined);
+	if (error)
+		monitor_error(monitor, "Bridge = %s: cannot add %s: %s", config->bridge,
+			config->device, explain(error));
+	return error;
+}
+
+void ethernet_find_bridge(struct monitor *monitor)
+{
+	const struct config *config = monitor->config;
+	bool joined;
+
+	if (*config->bridge && !join(monitor, &joined) && joined)
+		log_line(LOG_INFO, "%s is in the bridge %s again", config->device, config->bridge);
+}
+
+/* With Persistent it stays, as all that is on the device. */
+void ethernet_leave_bridge(struct monitor *monitor)
+{
+	if (monitor->in_bridge && !monitor->lasting.stays)
+		netlink_link_set_bridge(monitor->inside, monitor->interface, 0);
+	monitor->in_bridge = false;
+}
+
+unsigned ethernet_bridge_mtu(struct monitor *monitor)
+{
+	struct netlink_bridge bridge;
+	unsigned index;
+
+	if (!*monitor->config->bridge || find_bridge(monitor, &index, &bridge))
+		return 0;
+	return bridge.mtu;
+}
