@@ -33,6 +33,7 @@ struct status_peer {
 	uint64_t unanswered;     /* initiations that wait for an answer */
 	uint64_t added, up_since, unanswered_since; /* Unix time; 0: not known, or not so */
 	unsigned keepalive;                         /* seconds, 0 off */
+	uint64_t addresses; /* Ethernet addresses that are behind it; 0: none known */
 	const char **allowed_ips;
 	size_t allowed_count;
 };
@@ -46,6 +47,7 @@ struct status {
 	const char *state; /* starting, running, stopping; STATUS_DOWN */
 	const char *device, *config, *mtu_why, *user, *last_error;
 	const char *network_namespace; /* where the device is; NULL: here */
+	const char *link, *bridge; /* ip or ethernet; that the device is added to, NULL: none */
 	const char *dns_backend, *dns_error;
 	const char **dns_servers, **dns_domains;
 	size_t dns_server_count, dns_domain_count; /* no server: the file has no DNS */
@@ -79,6 +81,9 @@ uint64_t status_peer_since(const struct status_peer *peer, uint64_t now);
 
 /* What last went wrong with it, in words; NULL: nothing since its last handshake. */
 const char *status_peer_error(const struct status_peer *peer);
+
+/* Whether it carries Ethernet frames. */
+bool status_is_ethernet(const struct status *status);
 
 /* Whether what it sends to peers is routed into the tunnel itself: somebody has changed the mark by
  * which its rules tell it. */

@@ -155,6 +155,7 @@ static void put_peer(FILE *to, const struct status_peer *peer, uint64_t now)
 	put_seconds_or_null(to, "rtt", peer->rtt);
 	put_loss(to, peer);
 	put_number_or_null(to, "persistent_keepalive", peer->keepalive);
+	put_number_or_null(to, "addresses", peer->addresses);
 	put_list(to, "allowed_ips", peer->allowed_ips, peer->allowed_count);
 	fputs(" }", to);
 }
@@ -167,6 +168,8 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	fprintf(to, "\"degraded\": %s, ", status_is_degraded(status, now) ? "true" : "false");
 	put_member(to, "device", status->device);
 	put_member(to, "network_namespace", status->network_namespace);
+	put_member(to, "link", status->link);
+	put_member(to, "bridge", status->bridge);
 	put_member(to, "config", status->config);
 	put_member(to, "user", status->user);
 	put_number(to, "pid", status->pid);

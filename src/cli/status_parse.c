@@ -14,6 +14,8 @@ static const struct answer_field monitor_fields[] = {
 	ANSWER_TEXT("device", struct status, device),
 	ANSWER_TEXT("network_namespace", struct status, network_namespace),
 	ANSWER_TEXT("config", struct status, config),
+	ANSWER_TEXT("link", struct status, link),
+	ANSWER_TEXT("bridge", struct status, bridge),
 	ANSWER_TEXT("mtu_why", struct status, mtu_why),
 	ANSWER_TEXT("user", struct status, user),
 	ANSWER_TEXT("last_error", struct status, last_error),
@@ -65,6 +67,7 @@ static const struct answer_field engine_peer_fields[] = {
 	ANSWER_NUMBER("culvert_undecryptable", struct status_peer, undecryptable),
 	ANSWER_NUMBER("culvert_refused_sources", struct status_peer, refused_sources),
 	ANSWER_NUMBER("culvert_dropped", struct status_peer, dropped),
+	ANSWER_NUMBER("culvert_addresses", struct status_peer, addresses),
 	ANSWER_NUMBER("culvert_received", struct status_peer, received),
 	ANSWER_NUMBER("culvert_lost", struct status_peer, lost),
 	ANSWER_NUMBER("culvert_rtt", struct status_peer, rtt),
@@ -252,6 +255,11 @@ const char *status_peer_error(const struct status_peer *peer)
 			return tunnel_event_text((enum tunnel_event_kind)kind);
 	}
 	return peer->trouble;
+}
+
+bool status_is_ethernet(const struct status *status)
+{
+	return status->link && !strcmp(status->link, "ethernet");
 }
 
 bool status_lacks_mark(const struct status *status)

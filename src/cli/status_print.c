@@ -109,8 +109,8 @@ static void add_allowed(struct text *text, const struct status_peer *peer, bool 
 		text_add(text, " and %zu more", peer->allowed_count - ALLOWED_SHOWN);
 }
 
-static void fill_row(
-	struct text cells[COLUMNS], const struct status_peer *peer, bool shared, uint64_t now)
+static void fill_row(struct text cells[COLUMNS], const struct status *status,
+	const struct status_peer *peer, uint64_t now)
 {
 	if (peer->name)
 		text_add(&cells[0], "%s", peer->name);
@@ -134,7 +134,12 @@ static void fill_row(
 	add_size(&cells[5], peer->tx_bytes);
 	add_way(&cells[6], peer);
 	add_refused(&cells[7], peer);
-	add_allowed(&cells[8], peer, shared);
+	if (!status_is_ethernet(status))
+		add_allowed(&cells[8], peer, status->shared);
+	else if (peer->addresses)
+		text_add(&cells[8], "%" PRIu64, peer->addresses);
+	else
+		text_add(&cells[8], "-");
 }
 
 /* The names are ours, but the engine could have been taken over. */
@@ -174,17 +179,18 @@ static void print_rows(FILE *to, struct text *cells, size_t rows)
 
 static void print_peers(FILE *to, const struct status *status, uint64_t now)
 {
-	static const char *const titles[COLUMNS] = { "PEER", "STATE", "ENDPOINT", "HANDSHAKE",
-		"CIPHER", "RX / TX", "RTT / LOSS", "REFUSED", "ALLOWED IPS" };
+	static const char *const titles[] = { "PEER", "STATE", "ENDPOINT", "HANDSHAKE", "CIPHER",
+		"RX / TX", "RTT / LOSS", "REFUSED" };
 	size_t rows = status->peer_count + 1;
 	struct text *cells = calloc(rows * COLUMNS, sizeof(*cells));
 
 	if (!cells)
 		return;
-	for (size_t i = 0; i < COLUMNS; i++)
+	for (size_t i = 0; i < COLUMNS - 1; i++)
 		text_add(&cells[i], "%s", titles[i]);
+	text_add(&cells[COLUMNS - 1], status_is_ethernet(status) ? "ADDRESSES" : "ALLOWED IPS");
 	for (size_t i = 1; i < rows; i++)
-		fill_row(&cells[i * COLUMNS], &status->peers[i - 1], status->shared, now);
+		fill_row(&cells[i * COLUMNS], status, &status->peers[i - 1], now);
 	print_rows(to, cells, rows);
 	for (size_t i = 0; i < rows * COLUMNS; i++)
 		text_free(&cells[i]);
@@ -289,7 +295,10 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 	print_line(to, &line);
 	add_offload(&line, status);
 	print_line(to, &line);
-	if (status->table)
+	if (status_is_ethernet(status))
+		text_add(&line, "  link: Ethernet%s%s", status->bridge ? ", in the bridge " : "",
+			status->bridge ? status->bridge : "");
+	else if (status->table)
 		text_add(&line, "  routes: %" PRIu64 ", table %s", status->routes, status->table);
 	print_line(to, &line);
 	print_routing(to, status);

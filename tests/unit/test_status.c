@@ -37,7 +37,7 @@ static const char engine_answer[] =
 
 static const char monitor_answer[] =
 	"name=office\nstate=running\npid=11\nengine_pid=12\ndevice=wg0\nconfig=/etc/culvert/"
-	"office.conf\n"
+	"office.conf\nlink=ip\n"
 	"since=996400\nmtu=1420\nmtu_why=1500 of device eth0, less 80\nuser=nobody\nnew=x\n"
 	"table=auto\nroutes=3\nnetwork_changed=999940\nclock_behind=90\n"
 	"dns_backend=resolvconf\ndns_server=10.9.0.2\ndns_server=fd09::2\ndns_domain=corp.example\n"
@@ -383,6 +383,40 @@ static void test_json(void **state)
 	drop(&answers);
 }
 
+/* AllowedIPs and routes are of no concern there. */
+static void test_link(void **state)
+{
+	struct answers answers;
+	char *text;
+
+	(void)state;
+	parse(&answers);
+	text = print(&answers.status, true);
+	assert_non_null(strstr(text, "\"link\": \"ip\", \"bridge\": null, "));
+	free(text);
+	answers.status.link = "ethernet";
+	answers.status.peers[0].allowed_count = 0;
+	text = print(&answers.status, false);
+	assert_non_null(strstr(text, "\n  link: Ethernet\n"));
+	assert_null(strstr(text, "routes:"));
+	assert_non_null(strstr(text, "  ADDRESSES\n"));
+	assert_non_null(strstr(text, "  -\n"));
+	free(text);
+	answers.status.peers[0].addresses = 77;
+	text = print(&answers.status, false);
+	assert_non_null(strstr(text, "  77\n"));
+	free(text);
+	answers.status.bridge = "br0";
+	text = print(&answers.status, false);
+	assert_non_null(strstr(text, "  link: Ethernet, in the bridge br0\n"));
+	free(text);
+	text = print(&answers.status, true);
+	assert_non_null(strstr(text, "\"link\": \"ethernet\", \"bridge\": \"br0\", "));
+	assert_non_null(strstr(text, "\"addresses\": 77, "));
+	free(text);
+	drop(&answers);
+}
+
 static void test_offload(void **state)
 {
 	static const struct {
@@ -478,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_left_closed),
 		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_link),
 		cmocka_unit_test(test_offload),
 		cmocka_unit_test(test_dns),
 		cmocka_unit_test(test_characters),
