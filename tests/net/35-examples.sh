@@ -53,6 +53,25 @@ pings a 10.9.1.2
 pings b 10.9.1.1
 stop_both
 
+step "bridge, on both ends"
+(umask 077; "$build/culvert" genpsk >"$tmp/bridge.key")
+take bridge a
+take bridge b
+fill a Endpoint "$(endpoint_of b 4)"
+fill b Endpoint "$(endpoint_of a 4)"
+for name in a b; do
+	must ip -n "$prefix-$name" link add br0 type bridge
+	must ip -n "$prefix-$name" link set br0 up
+done
+address a br0 10.9.9.1/24
+address b br0 10.9.9.2/24
+must "$build/culvert" check "$(conf a)"
+start_both
+pings a 10.9.9.2
+pings b 10.9.9.1
+stop_both
+must ip -n "$prefix-b" link del br0
+
 step "hub and road-warrior"
 new_key hub
 new_key road-warrior

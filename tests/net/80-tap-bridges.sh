@@ -1,0 +1,254 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# Mode = tap: two bridges, in a and b, joined by a tunnel, and a host behind each, ha and hb, that cannot tell. "hosts"
+# is what they do: ARP, neighbour discovery, DHCP, VLANs, odd protocols; "bulk" is much and large; "host" is what
+# becomes of the machines that a and b are; "offload" is the same with less of the kernel's help.
+# runs: hosts bulk host offload
+. "$(dirname "$0")/lib.sh"
+need_culvert
+host4=([1]=192.168.7.1 [2]=192.168.7.2) host6=([1]=fd07::1 [2]=fd07::2)
+mac_a=02:cf:00:00:00:0a mac_b=02:cf:00:00:00:0b
+
+# site NS HOST: a bridge with a card, at whose cable there is a host.
+site() {
+	add_ns "$2"
+	cable "$1" home "$2" eth
+	must ip -n "$prefix-$1" link add lan type bridge
+	must ip -n "$prefix-$1" link set home master lan
+	must ip -n "$prefix-$1" link set lan up
+	# Where this machine's kernel has br_netfilter, it drops frames that claim to be IP and are not.
+	ns "$1" sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null
+	wait_for 5 "$1's bridge has a cable" forwards "$1" home
+	wait_for 5 "$1's bridge is up" has_link_local "$1" lan
+}
+has_link_local() { ip -n "$prefix-$1" -6 addr show dev "$2" scope link | grep -q 'inet6 fe80'; }
+forwards() { bridge -n "$prefix-$1" -j link show dev "$2" | jq -e '.[0].state == "forwarding"'; }
+
+# write_bridged NS OTHER [INTERFACE-LINES]: NS.conf.
+write_bridged() {
+	[ -e "$tmp/shared.key" ] || (umask 077; "$build/culvert" genpsk >"$tmp/shared.key")
+	(umask 077; printf '[Interface]\nSharedKeyFile = shared.key\nListenPort = %s\nMode = tap\nBridge = lan\n%b\n[Peer]\nEndpoint = %s\n' \
+		"$port" "${3:-}" "$(endpoint_of "$2" 4)" >"$(conf "$1")")
+}
+
+start_bridged() { # [INTERFACE-LINES]
+	write_bridged a b "${1:-}"
+	write_bridged b a "${1:-}"
+	start_both
+}
+
+addresses() {
+	address ha eth 192.168.7.1/24 fd07::1/64
+	address hb eth 192.168.7.2/24 fd07::2/64
+}
+
+# crosses NS FROM-NS KIND...: frames of these kinds from FROM's host arrive at NS's as they are.
+crosses() {
+	local from=$2 to=$1
+	shift 2
+	: >"$tmp/frames.log"
+	background_in "h$to" frames python3 "$top/tests/net/frames.py" receive eth "$mac_a"
+	wait_for 5 "the receiver listens" grep -q listening "$tmp/frames.log"
+	ns "h$from" python3 "$top/tests/net/frames.py" send eth "$mac_a" "$mac_b" "$@" >"$tmp/sent" || fail "cannot send $*"
+	within 5 all_here || fail "frames ($*) from h$from to h$to: $(diff <(sort "$tmp/sent") <(came | sort) | head -n 40)"
+	kill_hard frames
+}
+came() { grep -v listening "$tmp/frames.log"; }
+all_here() { cmp -s <(sort "$tmp/sent") <(came | sort); }
+
+link_of() { ip -n "$prefix-$1" -j link show dev "$(dev "$1")" | jq -r ".[0]$2"; } # NS JQ-PATH
+is_port() { [ "$(link_of "$1" .master)" = lan ]; }
+is_no_port() { [ "$(link_of "$1" .master)" = null ]; }
+
+# file_crosses FROM TO ADDRESS MB: over TCP, every byte of it.
+file_crosses() {
+	head -c "$4M" /dev/urandom >"$tmp/file"
+	background_in "$2" "file-$2" socat -u TCP6-LISTEN:7010,reuseaddr OPEN:"$tmp/copy",creat,trunc
+	wait_for 5 "socat listens" tcp_listening "$2" 7010
+	must ns "$1" timeout 30 socat -u OPEN:"$tmp/file" "TCP:$3:7010"
+	wait_for 5 "all has arrived" gone "file-$2"
+	unset "pid_of[file-$2]"
+	cmp "$tmp/file" "$tmp/copy" || fail "a file came over damaged"
+}
+
+hosts_case() {
+	addresses
+	start_bridged
+	step "status"
+	expect_equal "link and bridge" '["ethernet","lan"]' "$(status_of a '| [.link, .bridge]' | jq -c .)"
+	expect_match "status in words" 'link: Ethernet, in the bridge lan' "$("$build/culvert" status "$(dev a)")"
+
+	step "ARP"
+	pings ha "${host4[2]}"
+	expect_equal "hb's address as ha knows it" "$(ip -n "$prefix-hb" -j link show eth | jq -r '.[0].address')" \
+		"$(ip -n "$prefix-ha" -j neigh show "${host4[2]}" | jq -r '.[0].lladdr')"
+	step "neighbour discovery"
+	pings ha "${host6[2]}"
+	pings hb "$(ip -n "$prefix-ha" -j addr show eth | jq -r '.[0].addr_info[] | select(.scope == "link").local')%eth"
+	step "the largest packets"
+	must ns ha ping -n -c 2 -i 0.2 -W 2 -M "do" -s 1472 "${host4[2]}"
+	must ns hb ping -n -c 2 -i 0.2 -W 2 -M "do" -s 1452 "${host6[1]}"
+
+	step "frames of all kinds"
+	crosses b a types vlans sizes
+	crosses a b vlans types
+	expect_equal "what was malformed" "culvert_malformed=0 culvert_malformed=0" "$(malformed a) $(malformed b)"
+
+	step "DHCP"
+	dhcp
+	stop_both
+}
+malformed() { printf 'get=1\n\n' | socat -t 2 - "UNIX-CONNECT:$run_dir/$(dev "$1").sock" | grep '^culvert_malformed='; }
+
+# hb serves, ha asks. What ha is given is what the script that udhcpc calls writes down.
+dhcp() {
+	must ip -n "$prefix-ha" addr flush dev eth scope global
+	: >"$tmp/dnsmasq.log"
+	background_in hb dnsmasq dnsmasq --keep-in-foreground --port=0 --interface=eth --bind-interfaces --conf-file=/dev/null \
+		--dhcp-range=192.168.7.100,192.168.7.100,1h --dhcp-leasefile="$tmp/leases" --user=root --group=root \
+		--pid-file="$tmp/dnsmasq.pid" --log-dhcp --log-facility=-
+	wait_for 5 "dnsmasq listens" udp_bound hb 67
+	# shellcheck disable=SC2016 # the client's shell expands it
+	printf '#!/bin/sh\n[ "$1" = bound ] && echo "$ip from $serverid" >%s\ntrue\n' "$tmp/lease" >"$tmp/bound"
+	chmod +x "$tmp/bound"
+	must ns ha busybox udhcpc -i eth -f -n -q -t 10 -T 1 -s "$tmp/bound"
+	expect_equal "the lease" "192.168.7.100 from ${host4[2]}" "$(cat "$tmp/lease")"
+	stop_background dnsmasq
+}
+
+bulk_case() {
+	addresses
+	start_bridged
+	step "TCP and UDP, and every byte of it"
+	tcp_both_ways ha hb "${host4[2]}"
+	udp_flows ha hb "${host6[2]}"
+	file_crosses ha hb "${host4[2]}" 20
+	file_crosses hb ha "[${host6[1]}]" 20
+	every_size ha hb "${host4[2]}" 1472
+
+	step "jumbo frames: the bridge's MTU is the tunnel's"
+	expect_equal "the MTU" 1500 "$(mtu_of a)"
+	local each
+	for each in ha:eth hb:eth a:home b:home; do
+		must ip -n "$prefix-${each%:*}" link set "${each#*:}" mtu 9000
+	done
+	must "$build/culvert" reload "$(dev a)"
+	must "$build/culvert" reload "$(dev b)"
+	expect_equal "the MTU" 9000 "$(mtu_of a)"
+	expect_equal "the bridge's MTU" 9000 "$(ip -n "$prefix-b" -j link show lan | jq '.[0].mtu')"
+	must ns ha ping -n -c 2 -i 0.2 -W 2 -M "do" -s 8972 "${host4[2]}"
+	crosses b a 9014 8999
+	file_crosses ha hb "${host4[2]}" 20
+	stop_both
+
+	step "the largest that a UDP datagram has room for"
+	for each in a b; do
+		must ip -n "$prefix-$each" link set wan mtu 65535
+	done
+	for each in ha:eth hb:eth a:home b:home; do
+		must ip -n "$prefix-${each%:*}" link set "${each#*:}" mtu 65440
+	done
+	start_bridged
+	expect_equal "the MTU" 65440 "$(mtu_of a)"
+	pings ha "${host4[2]}"
+	must ns ha ping -n -c 2 -i 0.2 -W 2 -M "do" -s 65412 "${host4[2]}"
+	crosses b a 65454 tagged:65458
+	stop_both
+}
+
+host_case() {
+	local before_a before_b mac of_bridge
+	before_a=$(host_state a)
+	before_b=$(host_state b)
+	of_bridge=$(ip -n "$prefix-a" -j link show lan | jq -r '.[0].address')
+	addresses
+
+	step "a device that is a port"
+	start_bridged
+	wait_for 5 "the device forwards" forwards a "$(dev a)"
+	is_port a || fail "a's device is in no bridge"
+	mac=$(link_of a .address)
+	expect_match "an address that a bridge does not take" '^fe:' "$mac"
+	expect_equal "addresses of a port" '[]' "$(ip -n "$prefix-a" -j addr show "$(dev a)" | jq -c '.[0].addr_info')"
+	expect_equal "the bridge's address" "$of_bridge" "$(ip -n "$prefix-a" -j link show lan | jq -r '.[0].address')"
+	pings ha "${host4[2]}"
+
+	step "the bridge is taken away, and made anew"
+	must ip -n "$prefix-a" link del lan
+	wait_for 5 "it is no port" is_no_port a
+	must ip -n "$prefix-a" link add lan type bridge
+	must ip -n "$prefix-a" link set home master lan
+	must ip -n "$prefix-a" link set lan up
+	wait_for 10 "it is a port again" is_port a
+	pings ha "${host4[2]}" 10
+	must ip -n "$prefix-a" link set "$(dev a)" nomaster
+	must "$build/culvert" reload "$(dev a)"
+	is_port a || fail "a reload does not add the device again"
+
+	step "what a reload cannot change"
+	sed -i 's/^Bridge = lan/Bridge = other/' "$(conf a)"
+	refuses 'Bridge cannot change' "$build/culvert" reload "$(dev a)"
+	sed -i '/^Bridge/d; s/^Mode = tap/Mode = tun/' "$(conf a)"
+	refuses 'Mode cannot change' "$build/culvert" reload "$(dev a)"
+
+	step "what differs between the ends is said at both"
+	stop_culvert a
+	start_culvert a "$(conf a)"
+	wait_tunnel a
+	wait_for 15 "a says it" has_logged a 'link type.*the same Mode \(tun or tap\)'
+	wait_for 15 "b says it" has_logged b 'link type.*the same Mode \(tun or tap\)'
+	stop_both
+
+	step "again: the same address, and nothing left behind by a kill"
+	before_a=$(host_state a)
+	start_bridged
+	expect_equal "the address after a restart" "$mac" "$(link_of a .address)"
+	pings ha "${host4[2]}"
+	kill_both a
+	must "$build/culvert" down "$(dev a)"
+	expect_host_state a "$before_a" "after a kill"
+	stop_culvert b
+	expect_host_state b "$before_b" "at the end"
+
+	step "no bridge"
+	sed -i '/^Bridge/d; s/^Mode = tap/&\nBridge = nosuch/' "$(conf a)"
+	expect_match "a warning" 'Bridge = nosuch: this host has no such bridge' "$("$build/culvert" check "$(conf a)" 2>&1)"
+	refuses 'Bridge = nosuch: cannot add .*no such device' ns a "$build/culvert" run "$(conf a)"
+	sed -i 's/^Bridge = .*/Bridge = wan/' "$(conf a)"
+	refuses 'Bridge = wan: cannot add .*no bridge' ns a "$build/culvert" run "$(conf a)"
+	expect_host_state a "$before_a" "after starts that failed"
+
+	step "the bridge that leads to the peer is not made smaller again and again"
+	must ip -n "$prefix-b" addr flush dev wan
+	must ip -n "$prefix-b" link set wan master lan
+	address b lan 192.0.2.2/24
+	write_bridged b a
+	start_culvert b "$(conf b)"
+	wait_tunnel b
+	must "$build/culvert" reload "$(dev b)"
+	must "$build/culvert" reload "$(dev b)"
+	expect_equal "the MTU" 1500 "$(mtu_of b)"
+	expect_match "why" 'that of the bridge lan; packets of more than 1[34][0-9]{2} bytes go in two pieces' \
+		"$(status_of b .mtu_why)"
+	stop_culvert b
+}
+
+offload_case() {
+	local choice
+	addresses
+	for choice in off tun udp; do
+		step "Offload = $choice"
+		start_bridged "Offload = $choice"
+		pings ha "${host4[2]}"
+		crosses b a vlans
+		file_crosses ha hb "${host4[2]}" 8
+		file_crosses hb ha "[${host6[1]}]" 8
+		stop_both
+	done
+}
+
+two_ends
+site a ha
+site b hb
+"$1_case"
+pass
