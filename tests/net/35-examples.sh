@@ -63,13 +63,16 @@ for name in a b; do
 	must ip -n "$prefix-$name" link add br0 type bridge
 	must ip -n "$prefix-$name" link set br0 up
 done
+sed -i 's/^# \(PostUp\|PreDown\) = /\1 = /' "$(conf a)"
 address a br0 10.9.9.1/24
 address b br0 10.9.9.2/24
 must "$build/culvert" check "$(conf a)"
 start_both
 pings a 10.9.9.2
 pings b 10.9.9.1
+expect_equal "the rules for TCP's segments" 2 "$(ns a nft list table bridge "$(dev a)" | grep -c 'maxseg size set 1341')"
 stop_both
+refuses 'No such file' ns a nft list table bridge "$(dev a)"
 must ip -n "$prefix-b" link del br0
 
 step "hub and road-warrior"
