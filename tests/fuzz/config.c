@@ -137,7 +137,7 @@ static void check_strip(const struct config *config)
 	const char *why = NULL;
 
 	if (strip_config(config, &once, &why)) {
-		FUZZ_CHECK(config->shared_key.given && why, "why not?");
+		FUZZ_CHECK((config->shared_key.given || config->tap) && why, "why not?");
 		return;
 	}
 	struct config *again = load_good(OTHER_FD, once.bytes);
@@ -182,11 +182,11 @@ struct engine {
 	struct uapi_device device;
 };
 
-static struct engine engine_new(void)
+static struct engine engine_new(const struct config *config)
 {
 	struct engine engine = { tunnel_new(&ops, NULL), { .rebind = rebind } };
 
-	if (!engine.tunnel)
+	if (!engine.tunnel || (config->tap && tunnel_set_link(engine.tunnel, TUNNEL_LINK_ETHERNET)))
 		abort();
 	return engine;
 }
@@ -251,13 +251,15 @@ static void change(struct engine *engine, const struct config *config, size_t ho
 			text_add(&request, "remove=true\n");
 		else
 			text_add(&request,
-				"persistent_keepalive_interval=%zu\nendpoint=192.0.2.9:9\n"
-				"allowed_ip=10.99.0.0/16\nallowed_ip=fd99::/64\n",
-				how % 50);
+				"persistent_keepalive_interval=%zu\nendpoint=192.0.2.9:9\n%s",
+				how % 50,
+				config->tap ? "" /* no file says such */
+					    : "allowed_ip=10.99.0.0/16\nallowed_ip=fd99::/64\n");
 	}
 	key_to_hex(hex, new_key);
 	if (!config->shared_key.given && how & 4)
-		text_add(&request, "public_key=%s\nallowed_ip=10.98.0.0/16\n", hex);
+		text_add(&request, "public_key=%s\n%s", hex,
+			config->tap ? "" : "allowed_ip=10.98.0.0/16\n");
 	text_add(&request, "\n");
 	char *answer = tell(engine, request.bytes, request.len);
 
@@ -325,7 +327,7 @@ static void check_saved(
 	free(answer);
 	FUZZ_CHECK(!error || error == -ENOTSUP || error == -EXDEV, "error %d", error);
 	if (!error && new.bytes) {
-		struct engine again = engine_new();
+		struct engine again = engine_new(config);
 		struct config *saved = load_good(OTHER_FD, new.bytes);
 
 		check_kept(config, saved);
@@ -349,7 +351,7 @@ static void check_saved(
 
 static void check_save(const struct config *config, const char *text, size_t how)
 {
-	struct engine engine = engine_new();
+	struct engine engine = engine_new(config);
 	struct text new = { 0 };
 
 	tell_config(&engine, config);

@@ -258,6 +258,10 @@ static void write_config(void)
 	write_text("config", "shared",
 		"[Interface]\nSharedKey = " PRIVATE "\nAddress = 10.9.0.1/30\nListenPort = 51820\n"
 		"[Peer]\nEndpoint = 192.0.2.7:51820\n");
+	write_text("config", "ethernet",
+		"[Interface]\nPrivateKey = " PRIVATE "\nMode = tap\nBridge = br0\nMTU = 1500\n"
+		"SaveConfig = true\n[Peer]\nPublicKey = " PUBLIC
+		"\nCipher = auto\nEndpoint = 192.0.2.1:51820\n");
 	write_text("config", "wrong",
 		"Name = x\n[interface\n[Peer]\nPrivateKey = " PUBLIC
 		"\nEndpoint = x\n; c\nMTU = 9\n"
