@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: ISC
 # Mode = tap: two bridges, in a and b, joined by a tunnel, and a host behind each, ha and hb, that cannot tell. "hosts"
 # is what they do: ARP, neighbour discovery, DHCP, VLANs, odd protocols; "bulk" is much and large; "host" is what
-# becomes of the machines that a and b are; "offload" is the same with less of the kernel's help.
-# runs: hosts bulk host offload
+# becomes of the machines that a and b are, "devices" that of devices that culvert has not made; "offload" is the same with less of the kernel's help.
+# runs: hosts bulk host devices offload
 . "$(dirname "$0")/lib.sh"
 need_culvert
 host4=([1]=192.168.7.1 [2]=192.168.7.2) host6=([1]=fd07::1 [2]=fd07::2)
@@ -232,6 +232,57 @@ host_case() {
 		"$(status_of b .mtu_why)"
 	stop_culvert b
 }
+
+# A device that others made, one that stays, and one in a namespace where the bridge is.
+devices_case() {
+	addresses
+	step "a device of others is in the bridge, or is not added to it"
+	must ip -n "$prefix-a" tuntap add dev "$(dev a)" mode tap
+	write_bridged a b
+	write_bridged b a "Persistent = yes"
+	refuses 'Bridge = lan: cannot add .*whoever made it adds it' ns a "$build/culvert" run "$(conf a)"
+	must ip -n "$prefix-a" link set "$(dev a)" master lan
+	start_both
+	pings ha "${host4[2]}"
+	kill_hard culvert-a
+	wait_for 5 "the engine has gone" no_socket_served a
+	is_port a || fail "a device of others was taken out of its bridge"
+	must ip -n "$prefix-a" tuntap del dev "$(dev a)" mode tap
+	must "$build/culvert" down "$(dev a)"
+
+	step "one of another kind"
+	must ip -n "$prefix-a" tuntap add dev "$(dev a)" mode tun
+	refuses 'is a TUN device, and with Mode = tap' ns a "$build/culvert" run "$(conf a)"
+	must ip -n "$prefix-a" tuntap del dev "$(dev a)" mode tun
+
+	step "one that stays, in its bridge"
+	stop_background culvert-b
+	is_port b || fail "a device that stays is not in its bridge any more"
+	start_culvert a "$(conf a)"
+	start_culvert b "$(conf b)"
+	wait_tunnel a
+	wait_tunnel b
+	pings hb "${host4[1]}"
+	stop_culvert a
+	stop_background culvert-b
+
+	step "a bridge in another namespace"
+	add_ns c
+	must ip -n "$prefix-a" link set home netns "$prefix-c"
+	must ip -n "$prefix-c" link add lan type bridge
+	must ip -n "$prefix-c" link set home master lan
+	must ip -n "$prefix-c" link set home up
+	must ip -n "$prefix-c" link set lan up
+	write_bridged a b "NetworkNamespace = $prefix-c"
+	start_culvert a "$(conf a)"
+	start_culvert b "$(conf b)"
+	wait_tunnel a
+	wait_tunnel b
+	pings ha "${host4[2]}"
+	stop_culvert a
+	stop_background culvert-b
+}
+no_socket_served() { ! "$build/culvert" status "$(dev "$1")" >/dev/null 2>&1; }
 
 offload_case() {
 	local choice
