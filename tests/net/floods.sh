@@ -109,14 +109,21 @@ join_from_d() { # NAME ADDRESS SECONDS
 	stop_background "joins-$1"
 }
 
-# New peers beside initiations with a right mac1: with culvert's dialect, and with WireGuard's, whose initiator sends the
-# next one, with the cookie, after 5 s.
+# The same, and in no more than 5 s; once more if not, for a busy machine drops what would have been the way in.
+joins_in_time() { # NAME ADDRESS
+	join_from_d "$1" "$2" 9
+	[ "$joined" -gt 5000 ] || return 0
+	step "$1 joined in $joined ms only"
+	join_from_d "$1" "$2" 5
+}
+
+# New peers beside initiations with a right mac1: with culvert's dialect, and with WireGuard's.
 join_beside_flood() { # SOURCES RATE
 	start_flood "$(public a)" "$1" "$port" "$2" initiations
 	never_within 1 "a handshake by the flood" handshake_newer a d "$(handshake_time a d)"
-	join_from_d d "${inside4[a]}" 5
+	joins_in_time d "${inside4[a]}"
 	step "a new peer with culvert's dialect joins in $joined ms"
-	join_from_d e "${inside4[a]}" 9
+	joins_in_time e "${inside4[a]}"
 	step "a new peer with WireGuard's dialect joins in $joined ms"
 	stop_flood
 	sent=$((sent + flooded))
@@ -136,7 +143,7 @@ join_shared_beside_flood() { # SOURCES RATE
 	background_in a culvert-s "$build/culvert" run "$(conf s)"
 	wait_tunnel s
 	start_flood "$(public a)" "$1" 51821 "$2" all 00000000
-	join_from_d t "${inside4[s]}" 5
+	joins_in_time t "${inside4[s]}"
 	step "a peer with the shared key joins in $joined ms"
 	stop_flood
 	sent=$((sent + flooded))
