@@ -498,8 +498,11 @@ static void consume_cookie(
 
 		peer = session ? session->peer : NULL;
 	}
-	if (peer)
-		cookie_consume_reply(&peer->cookie, reply, now.boot);
+	if (!peer || cookie_consume_reply(&peer->cookie, reply, now.boot) ||
+		!peer->cookie.sent_initiation)
+		return;
+	timers_cookie_received(&peer->timers);
+	tunnel_schedule(tunnel, peer);
 }
 
 /* ---- Turns ---- */

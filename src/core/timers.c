@@ -29,12 +29,19 @@ static uint64_t answer_timeout(const struct timers *timers)
 	return timers->quick ? WIRE_QUICK_ANSWER_TIMEOUT : WIRE_REKEY_TIMEOUT;
 }
 
+/* Whether the last initiation was answered by the first cookie of this handshake. */
+static bool has_cookie(const struct timers *timers)
+{
+	return timers->cookie_for && timers->cookie_for == timers->unanswered;
+}
+
 /* Between two handshake messages of ours. The quick one begins faster: at a start the peer may be a
  * second behind us. No more than a few, for an answer that takes longer must find us waiting. */
 static uint64_t rekey_timeout(const struct timers *timers)
 {
-	return timers->quick && timers->unanswered <= WIRE_QUICK_RETRIES ? WIRE_QUICK_REKEY_TIMEOUT
-									 : WIRE_REKEY_TIMEOUT;
+	const bool quick = timers->quick && timers->unanswered <= WIRE_QUICK_RETRIES;
+
+	return quick || has_cookie(timers) ? WIRE_QUICK_REKEY_TIMEOUT : WIRE_REKEY_TIMEOUT;
 }
 
 static bool due(uint64_t *deadline, uint64_t now)
@@ -75,9 +82,10 @@ static unsigned expire_retransmit(struct timers *timers, uint64_t now)
 {
 	if (timers->attempts <= WIRE_MAX_RETRIES) {
 		timers->attempts++;
-		return TIMERS_RETRY | TIMERS_FORGET_SOURCE;
+		/* A cookie is one address's alone. */
+		return has_cookie(timers) ? TIMERS_RETRY : TIMERS_RETRY | TIMERS_FORGET_SOURCE;
 	}
-	timers->unanswered = 0;
+	timers->unanswered = timers->cookie_for = 0;
 	timers->waiting_since = 0;
 	timers->keepalive = TIMERS_NEVER;
 	if (timers->zero_keys == TIMERS_NEVER)
@@ -124,21 +132,27 @@ void timers_want_handshake(struct timers *timers)
 void timers_start_afresh(struct timers *timers)
 {
 	timers->last_handshake_sent = timers->waiting_since = 0;
-	timers->attempts = timers->unanswered = 0;
+	timers->attempts = timers->unanswered = timers->cookie_for = 0;
 }
 
 void timers_initiate_at(struct timers *timers, uint64_t when)
 {
 	timers->last_handshake_sent = timers->waiting_since = 0;
-	timers->unanswered = 0;
+	timers->unanswered = timers->cookie_for = 0;
 	timers->retransmit = when;
+}
+
+/* After the last handshake message of ours, as soon as it may be. */
+static uint64_t next_retry(const struct timers *timers)
+{
+	return timers->last_handshake_sent + rekey_timeout(timers) +
+	       jitter(timers, timers->last_handshake_sent);
 }
 
 void timers_initiate_later(struct timers *timers)
 {
 	if (timers->retransmit == TIMERS_NEVER)
-		timers->retransmit = timers->last_handshake_sent + rekey_timeout(timers) +
-				     jitter(timers, timers->last_handshake_sent);
+		timers->retransmit = next_retry(timers);
 }
 
 void timers_initiation_sent(struct timers *timers, uint64_t now)
@@ -146,8 +160,17 @@ void timers_initiation_sent(struct timers *timers, uint64_t now)
 	timers->last_handshake_sent = now;
 	if (!timers->unanswered++)
 		timers->waiting_since = now;
-	timers->retransmit = now + rekey_timeout(timers) + jitter(timers, now);
+	timers->retransmit = next_retry(timers);
 	timers_authentic_sent(timers, now);
+}
+
+void timers_cookie_received(struct timers *timers)
+{
+	if (timers->cookie_for || timers->retransmit == TIMERS_NEVER)
+		return;
+	timers->cookie_for = timers->unanswered;
+	if (next_retry(timers) < timers->retransmit)
+		timers->retransmit = next_retry(timers);
 }
 
 void timers_response_sent(struct timers *timers, uint64_t now)
@@ -164,7 +187,7 @@ void timers_session_derived(struct timers *timers, uint64_t now)
 void timers_handshake_complete(struct timers *timers)
 {
 	timers->retransmit = TIMERS_NEVER;
-	timers->attempts = timers->unanswered = 0;
+	timers->attempts = timers->unanswered = timers->cookie_for = 0;
 	timers->waiting_since = 0;
 	timers->sent_last_minute_handshake = false;
 }

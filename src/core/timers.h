@@ -30,9 +30,10 @@ struct timers {
 	uint64_t persistent;
 	uint64_t last_handshake_sent; /* 0: never */
 	unsigned attempts;
-	unsigned unanswered;          /* initiations since a handshake was completed or given up */
-	uint64_t waiting_since;       /* when the first of them went out; 0: none */
-	uint64_t seed;                /* random, so that no two peers have the same jitter */
+	unsigned unanswered;    /* initiations since a handshake was completed or given up */
+	unsigned cookie_for;    /* of unanswered, the one that a first cookie came for; 0: none */
+	uint64_t waiting_since; /* when the first of them went out; 0: none */
+	uint64_t seed;          /* random, so that no two peers have the same jitter */
 	uint16_t persistent_interval; /* seconds; 0: off */
 	bool quick; /* the culvert dialect's shorter keepalive and new-handshake times */
 	bool need_another_keepalive;
@@ -67,6 +68,10 @@ void timers_initiate_at(struct timers *timers, uint64_t when);
 /* Facts. */
 void timers_initiation_sent(struct timers *timers, uint64_t now);
 void timers_response_sent(struct timers *timers, uint64_t now);
+/* A cookie for the last initiation. The first one until a handshake completes makes it be repeated
+ * after a second, once; the number of repetitions stays, so that who makes up cookies, on the way
+ * and knowing the peer's key, cannot have us send more. */
+void timers_cookie_received(struct timers *timers);
 void timers_session_derived(struct timers *timers, uint64_t now);
 void timers_handshake_complete(struct timers *timers);
 void timers_data_sent(struct timers *timers, uint64_t now);          /* with a payload */

@@ -8,7 +8,7 @@ need_tool flood
 
 one=192.0.2.3 many=192.0.2.64+63 rate=20000
 # A rate for which the processor is enough, if other processes leave it to us; otherwise the round says nothing.
-traffic=50M least=80 rounds=3 waited_most=15
+traffic=50M least=80 rounds=3
 hostile=0
 
 # keeps_traffic SOURCES IPERF-OPTION...
@@ -36,7 +36,9 @@ step "floods of all kinds, beside traffic"
 keeps_traffic "$one" --reverse
 keeps_traffic "$many"
 expect_at_least "hostile packets" 50000 "$hostile"
-expect_equal "the handshake of a and b" "$handshake" "$(handshake_time a b)"
+# No other handshake than the one that is due after two minutes, which a busy machine may take to come here.
+now=$(handshake_time a b)
+[ "$now" = "$handshake" ] || expect_at_least "seconds between handshakes of a and b" 119 $((now - handshake))
 endpoint_is a b "$(endpoint_of b 4)" || fail "a's peer is at $(shown a endpoints b)"
 expect_flat "$at_first" "$(resources)"
 

@@ -8,6 +8,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 other_port=51999
+waited_most=15 # per cent; beyond that it is the machine that is judged
 sent=0 with=0 without=0 cpu=0 waited=0 # packets; Mbit/s of traffic; the engine's time, see flood_round
 
 write_peers() { # all in one configuration, each with the dialect that it has
@@ -58,8 +59,8 @@ mbits() { # SECONDS IPERF-OPTION...: a second, of TCP through the tunnel
 		jq '.end.sum_received.bits_per_second / 1000000 | round'
 }
 
-# Of the engine: ms on a processor, ms in which it had work and waited for one.
-times() { awk '{ printf "%d %d", $1 / 1000000, $2 / 1000000 }' "/proc/$(engine_pid a)/schedstat"; }
+# Of an engine: ms on a processor, ms in which it had work and waited for one.
+times() { awk '{ printf "%d %d", $1 / 1000000, $2 / 1000000 }' "/proc/$(engine_pid "${1:-a}")/schedstat"; } # [END]
 
 # One round: traffic beside the flood at another socket, for a few seconds, then at the tunnel's. Sets with, without, sent;
 # cpu: ms of the engine, waited: for each 100 ms how many it had work, and other processes had the processor.
@@ -99,31 +100,45 @@ expect_flat() { # BEFORE AFTER
 	expect_at_most "descriptors of the engine" "${was[3]}" "${is[3]}"
 }
 
-# Starts a tunnel in d; milliseconds until it carries a ping to ADDRESS, in $joined.
-join_from_d() { # NAME ADDRESS SECONDS
-	local begin
+# Starts a tunnel in d; milliseconds until it carries a ping to ADDRESS, in $joined; and $waited, of SERVER's engine.
+join_from_d() { # NAME SERVER SECONDS
+	local before after begin
+	read -r -a before <<<"$(times "$2")"
 	begin=$(now_ms)
 	background_in d "joins-$1" "$build/culvert" run "$(conf "$1")"
-	wait_for "$3" "$1 joins beside the flood" ping_once d "$2"
+	within "$3" ping_once d "${inside4[$2]}"
 	joined=$(($(now_ms) - begin))
+	read -r -a after <<<"$(times "$2")"
+	waited=$(((after[1] - before[1]) * 100 / joined))
 	stop_background "joins-$1"
 }
 
-# New peers beside initiations with a right mac1: with culvert's dialect, and with WireGuard's, whose initiator sends the
-# next one, with the cookie, after 5 s.
+# The same, and in no more than 5 s. A machine that is busy drops what would have been the way in: so there are two tries,
+# and one in which the engine had no processor is no failure.
+joins_in_time() { # NAME SERVER
+	local round judged=0
+	for ((round = 0; round < 2; round++)); do
+		join_from_d "$1" "$2" 6
+		step "$1 joins in $joined ms; the engine waited for $waited %"
+		[ "$joined" -gt 5000 ] || return 0
+		judged=$((judged + (waited <= waited_most)))
+	done
+	[ "$judged" = 0 ] || fail "a new peer beside a flood needs more than 5 s, $judged times"
+	step "the machine is too busy to tell when $1 joins"
+}
+
+# New peers beside initiations with a right mac1: d with culvert's dialect, e with WireGuard's.
 join_beside_flood() { # SOURCES RATE
 	start_flood "$(public a)" "$1" "$port" "$2" initiations
 	never_within 1 "a handshake by the flood" handshake_newer a d "$(handshake_time a d)"
-	join_from_d d "${inside4[a]}" 5
-	step "a new peer with culvert's dialect joins in $joined ms"
-	join_from_d e "${inside4[a]}" 9
-	step "a new peer with WireGuard's dialect joins in $joined ms"
+	joins_in_time d a
+	joins_in_time e a
 	stop_flood
 	sent=$((sent + flooded))
 	expect_match "answers to the flood" ' [1-9][0-9]* cookie replies, 0 other' "$(tail -n 1 "$tmp/flood.log")"
 }
 
-# The same where there is one shared key and so no public one: a mac1 is as wrong as everything else.
+# The same, of t and s, where there is one shared key and so no public one: a mac1 is as wrong as everything else.
 join_shared_beside_flood() { # SOURCES RATE
 	local name
 	(umask 077; "$build/culvert" genpsk >"$tmp/shared.key")
@@ -136,8 +151,7 @@ join_shared_beside_flood() { # SOURCES RATE
 	background_in a culvert-s "$build/culvert" run "$(conf s)"
 	wait_tunnel s
 	start_flood "$(public a)" "$1" 51821 "$2" all 00000000
-	join_from_d t "${inside4[s]}" 5
-	step "a peer with the shared key joins in $joined ms"
+	joins_in_time t s
 	stop_flood
 	sent=$((sent + flooded))
 	stop_background culvert-s

@@ -5,7 +5,8 @@
  * the target's answers back to the client that was heard last. On the way a datagram may be lost,
  * doubled, delayed, or held back behind later ones; the dice are seeded, so a run can be repeated.
  * SIGUSR1 moves the back socket to another port, as a NAT does that forgot a mapping.
- * SIGUSR2 switches a total blackout on and off.
+ * SIGUSR2 switches a total blackout on and off. SIGHUP tells what was passed and dropped so far, as
+ * the end does. What is delayed alike keeps its order.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -22,6 +23,7 @@
 enum {
 	HELD_MAX = 1024,
 	DATAGRAM_MAX = 2048,
+	RECEIVE_BUFFER = 8 << 20, /* what is lost is for the dice to say */
 };
 
 struct address {
@@ -30,8 +32,9 @@ struct address {
 };
 
 struct held {
-	uint64_t due; /* ms; 0: free */
-	int front;    /* leaves by the front socket, to the client */
+	uint64_t due;   /* ms; 0: free */
+	uint64_t order; /* of what is due at the same time */
+	int front;      /* leaves by the front socket, to the client */
 	size_t len;
 	uint8_t bytes[DATAGRAM_MAX];
 };
@@ -41,12 +44,16 @@ struct relay {
 	struct address client, target;
 	int loss, twice, reorder, delay; /* percent, percent, percent, ms */
 	uint64_t seed;
-	unsigned long passed, dropped;
+	size_t large; /* bytes */
+	unsigned long passed, dropped, large_dropped;
 	int held_count;
+	uint64_t held_ever;
 	struct held held[HELD_MAX];
 };
 
-static volatile sig_atomic_t rebind_asked, blackout, stop_asked;
+static volatile sig_atomic_t rebind_asked, blackout, tell_asked, stop_asked;
+
+static const int signals[] = { SIGUSR1, SIGUSR2, SIGHUP, SIGTERM, SIGINT };
 
 static void take_signal(int number)
 {
@@ -54,6 +61,8 @@ static void take_signal(int number)
 		rebind_asked = 1;
 	else if (number == SIGUSR2)
 		blackout = !blackout;
+	else if (number == SIGHUP)
+		tell_asked = 1;
 	else
 		stop_asked = 1;
 }
@@ -100,10 +109,26 @@ static int open_port(int family, const char *port)
 {
 	struct address any = resolve(family == AF_INET6 ? "::" : "0.0.0.0", port);
 	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int size = RECEIVE_BUFFER;
 
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		die("cannot set a socket's buffer");
 	if (fd < 0 || bind(fd, (struct sockaddr *)&any.to, any.len))
 		die("cannot open a port");
 	return fd;
+}
+
+static void drop(struct relay *relay, size_t len)
+{
+	relay->dropped++;
+	relay->large_dropped += len >= relay->large;
+}
+
+static void tell(const struct relay *relay)
+{
+	tell_asked = 0;
+	fprintf(stderr, "relay: %lu passed, %lu dropped, %lu of them large\n", relay->passed,
+		relay->dropped, relay->large_dropped);
 }
 
 static void pass(struct relay *relay, int front, const uint8_t *bytes, size_t len)
@@ -113,6 +138,8 @@ static void pass(struct relay *relay, int front, const uint8_t *bytes, size_t le
 	if (address->len && sendto(front ? relay->front : relay->back, bytes, len, 0,
 				    (const struct sockaddr *)&address->to, address->len) >= 0)
 		relay->passed++;
+	else
+		drop(relay, len);
 }
 
 static void pass_later(struct relay *relay, int front, const uint8_t *bytes, size_t len, int wait)
@@ -127,13 +154,14 @@ static void pass_later(struct relay *relay, int front, const uint8_t *bytes, siz
 		if (held->due)
 			continue;
 		held->due = now_ms() + (uint64_t)wait;
+		held->order = relay->held_ever++;
 		held->front = front;
 		held->len = len;
 		memcpy(held->bytes, bytes, len);
 		relay->held_count++;
 		return;
 	}
-	relay->dropped++;
+	drop(relay, len);
 }
 
 static void take(struct relay *relay, int from_front)
@@ -148,7 +176,7 @@ static void take(struct relay *relay, int from_front)
 	if (from_front)
 		relay->client = from;
 	if (blackout || dice(relay, relay->loss)) {
-		relay->dropped++;
+		drop(relay, (size_t)len);
 		return;
 	}
 	/* A reordered one is held back behind what follows it within 20 ms. */
@@ -156,6 +184,11 @@ static void take(struct relay *relay, int from_front)
 		relay->delay + (dice(relay, relay->reorder) ? 20 : 0));
 	if (dice(relay, relay->twice))
 		pass_later(relay, !from_front, bytes, (size_t)len, relay->delay + 5);
+}
+
+static int is_before(const struct held *held, const struct held *other)
+{
+	return held->due < other->due || (held->due == other->due && held->order < other->order);
 }
 
 /* Sends what is due, oldest first; returns the ms until the next is, or -1. */
@@ -167,7 +200,7 @@ static int flush(struct relay *relay)
 		for (int i = 0; i < HELD_MAX; i++) {
 			struct held *held = &relay->held[i];
 
-			if (held->due && (!first || held->due < first->due))
+			if (held->due && (!first || is_before(held, first)))
 				first = held;
 		}
 		const uint64_t now = now_ms();
@@ -195,8 +228,8 @@ static void run(struct relay *relay)
 	sigset_t blocked, open;
 
 	sigemptyset(&blocked);
-	for (int i = 0; i < 4; i++)
-		sigaddset(&blocked, (int[]){ SIGUSR1, SIGUSR2, SIGTERM, SIGINT }[i]);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		sigaddset(&blocked, signals[i]);
 	sigprocmask(SIG_BLOCK, &blocked, &open);
 	while (!stop_asked) {
 		struct pollfd ready[2] = { { .fd = relay->front, .events = POLLIN },
@@ -211,30 +244,33 @@ static void run(struct relay *relay)
 			rebind(relay);
 			continue;
 		}
+		if (tell_asked)
+			tell(relay);
 		if (ready[0].revents)
 			take(relay, 1);
 		if (ready[1].revents)
 			take(relay, 0);
 	}
-	fprintf(stderr, "relay: %lu passed, %lu dropped\n", relay->passed, relay->dropped);
+	tell(relay);
 }
 
 static int usage(void)
 {
 	fprintf(stderr,
 		"usage: relay [-l LOSS%%] [-d DOUBLED%%] [-r REORDERED%%] [-D DELAYms] [-s SEED]\n"
-		"             [-b BACKPORT] [-c CLIENT -p CLIENTPORT] FRONTPORT TARGET "
+		"             [-S LARGEBYTES] [-b BACKPORT] [-c CLIENT -p CLIENTPORT] FRONTPORT "
+		"TARGET "
 		"TARGETPORT\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	static struct relay relay = { .seed = 1 };
+	static struct relay relay = { .seed = 1, .large = SIZE_MAX };
 	const char *back_port = "0", *client = NULL, *client_port = "0";
 	int option;
 
-	while ((option = getopt(argc, argv, "l:d:r:D:s:b:c:p:")) != -1) {
+	while ((option = getopt(argc, argv, "l:d:r:D:s:S:b:c:p:")) != -1) {
 		switch (option) {
 		case 'l':
 			relay.loss = atoi(optarg);
@@ -250,6 +286,9 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			relay.seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'S':
+			relay.large = strtoul(optarg, NULL, 10);
 			break;
 		case 'b':
 			back_port = optarg;
@@ -271,8 +310,8 @@ int main(int argc, char **argv)
 	relay.back = open_port(relay.target.to.ss_family, back_port);
 	if (client)
 		relay.client = resolve(client, client_port);
-	for (int i = 0; i < 4; i++)
-		signal((int[]){ SIGUSR1, SIGUSR2, SIGTERM, SIGINT }[i], take_signal);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		signal(signals[i], take_signal);
 	run(&relay);
 	return 0;
 }

@@ -486,6 +486,19 @@ static void a_few_strangers_are_no_load(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* A right cookie may bring the next initiation forward, to a second after the last. */
+static void assert_unchanged_but_retry(
+	const struct picture *before, const struct sim_end *end, const struct sim_end *other)
+{
+	struct picture after = picture(end, other);
+
+	assert_true(after.timers.retransmit <= before->timers.retransmit);
+	assert_true(after.timers.retransmit >= after.timers.last_handshake_sent + SECOND);
+	after.timers.retransmit = before->timers.retransmit;
+	after.deadline = before->deadline;
+	assert_memory_equal(&after, before, sizeof(after));
+}
+
 /* Cookie replies that are made up, or real but not for what was sent, or real but once more. */
 static void forged_cookies_are_ignored(const struct sim_kind *kind)
 {
@@ -521,15 +534,81 @@ static void forged_cookies_are_ignored(const struct sim_kind *kind)
 		sim_inject(a, &b->address, &bad, sizeof(bad));
 		assert_false(sim_peer(a, b)->cookie.has_cookie);
 	}
+	assert_memory_equal(&sim_peer(a, b)->timers, &timers, sizeof(timers));
 	sim_inject(a, elsewhere(), &reply, sizeof(reply)); /* right, wherever it comes from */
 	assert_true(sim_peer(a, b)->cookie.has_cookie);
-	assert_unchanged(&before, a, b);
-	assert_memory_equal(&sim_peer(a, b)->timers, &timers, sizeof(timers));
+	assert_unchanged_but_retry(&before, a, b);
 	sim_peer(a, b)->cookie.has_cookie = false;
 	sim_inject(a, &b->address, &reply, sizeof(reply)); /* once only */
 	assert_false(sim_peer(a, b)->cookie.has_cookie);
 	cookie_checker_free(checker);
 	sim_free(sim);
+}
+
+/* Who is asked for a cookie need not wait for as long as who is not answered at all. */
+static void a_cookie_shortens_the_wait(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_pair(10, kind);
+	struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+	struct flood *flood = malloc(sizeof(*flood));
+
+	assert_non_null(flood);
+	sim->taping = true;
+	assert_true(sim_reaches(a, b, SECOND));
+	sim->taping = false;
+	flood_prepare(flood, sim, b);
+	sim_run(sim, 600 * SECOND);
+	const uint64_t start = sim->time;
+	const unsigned initiations = a->messages[SIM_INITIATION];
+
+	flood_once(flood, b, FLOOD);
+	sim_send(a, b);
+	while (sim_flow(a, b)->delivered < 2 && sim->time - start < 10 * SECOND) {
+		flood_once(flood, b, FLOOD);
+		sim_run(sim, 10 * MILLISECOND);
+	}
+	assert_int_equal(sim_flow(a, b)->delivered, 2);
+	assert_true(sim->time - start < SECOND + SECOND / 3 + SECOND / 10);
+	assert_int_equal(a->messages[SIM_INITIATION], initiations + 2);
+	assert_true(sim_peer(a, b)->cookie.has_cookie);
+	free(flood);
+	sim_free(sim);
+}
+
+/* Somebody on the way who knows b's public key answers each initiation by a cookie, and lets none
+ * through: that does not make a send more than silence would. */
+static void cookies_make_nobody_send_more(const struct sim_kind *kind)
+{
+	unsigned sent[2];
+
+	for (int given = 0; given < 2; given++) {
+		struct sim *sim = sim_pair(11, kind);
+		struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+		struct cookie_checker *checker = cookie_checker_new();
+		struct wire_cookie reply;
+
+		assert_non_null(checker);
+		cookie_checker_set_local(checker, tunnel_local(b->tunnel));
+		b->cut = true;
+		sim->taping = true;
+		sim_send(a, b);
+		for (int i = 0; i < 20000; i++) {
+			sim_run(sim, 10 * MILLISECOND);
+			if (!sim->tape_count)
+				continue;
+			cookie_create_reply(checker, &reply, sim->tape[0]->data, sim->tape[0]->len,
+				&a->address, sim_now(a).boot);
+			sim_erase_tape(sim);
+			if (given)
+				sim_inject(a, &b->address, &reply, sizeof(reply));
+		}
+		assert_int_equal(sim_peer(a, b)->cookie.has_cookie, given);
+		sent[given] = a->messages[SIM_INITIATION];
+		cookie_checker_free(checker);
+		sim_free(sim);
+	}
+	assert_true(sent[0] >= 20);
+	assert_int_equal(sent[1], sent[0]);
 }
 
 int main(void)
@@ -547,6 +626,8 @@ int main(void)
 		SIM_EACH(a_flood_in_small_reads_is_noticed),
 		SIM_EACH(a_few_strangers_are_no_load),
 		SIM_EACH(forged_cookies_are_ignored),
+		SIM_EACH(a_cookie_shortens_the_wait),
+		SIM_EACH(cookies_make_nobody_send_more),
 	};
 
 	return sim_main("attack", scenarios, sizeof(scenarios) / sizeof(*scenarios));

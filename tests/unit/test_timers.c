@@ -254,6 +254,61 @@ static void test_quick_retries(void **state)
 	}
 }
 
+/* The first cookie of a handshake has the initiation repeated after a second, from the source that
+ * it was given to. */
+static void test_cookie(void **state)
+{
+	struct timers timers = make(0);
+	const struct timers idle = timers;
+
+	(void)state;
+	timers_cookie_received(&timers);
+	assert_memory_equal(&timers, &idle, sizeof(timers));
+	for (int round = 0; round < 2; round++) {
+		uint64_t now = START + (uint64_t)round * 100 * SECOND;
+
+		timers_initiation_sent(&timers, now);
+		timers_cookie_received(&timers);
+		assert_true(timers.retransmit >= now + SECOND);
+		assert_true(timers.retransmit < now + SECOND + JITTER);
+		assert_false(timers_may_initiate(&timers, now + SECOND - 1));
+		assert_true(timers_may_initiate(&timers, now + SECOND));
+		now = timers.retransmit;
+		assert_int_equal(timers_expire(&timers, now), TIMERS_RETRY);
+		timers_initiation_sent(&timers, now);
+		timers_cookie_received(&timers); /* once only */
+		assert_true(timers.retransmit >= now + 5 * SECOND);
+		assert_false(timers_may_initiate(&timers, now + 5 * SECOND - 1));
+		now = timers.retransmit;
+		assert_int_equal(timers_expire(&timers, now), TIMERS_RETRY | TIMERS_FORGET_SOURCE);
+		timers_handshake_complete(&timers);
+	}
+}
+
+/* As many repetitions as without cookies, all but one of them 5 s apart: then it is given up, and
+ * the next handshake may use a cookie again. */
+static void test_cookie_for_each(void **state)
+{
+	struct timers timers = make(0);
+	uint64_t now = START;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		const uint64_t begin = now;
+
+		timers_want_handshake(&timers);
+		for (int i = 0; i < 20; i++) {
+			timers_initiation_sent(&timers, now);
+			timers_cookie_received(&timers);
+			assert_true(timers.retransmit >= now + (i ? 5 : 1) * SECOND);
+			now = timers.retransmit;
+			assert_int_equal(!(timers_expire(&timers, now) & TIMERS_RETRY), i == 19);
+		}
+		assert_true(now - begin >= (19 * 5 + 1) * SECOND);
+		now += 1000 * SECOND;
+	}
+}
+
 /* One deadline at a time: nothing a nanosecond before, the action on time, and once only. */
 static void test_actions(void **state)
 {
@@ -548,6 +603,8 @@ int main(void)
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_facts_quick),
 		cmocka_unit_test(test_quick_retries),
+		cmocka_unit_test(test_cookie),
+		cmocka_unit_test(test_cookie_for_each),
 		cmocka_unit_test(test_actions),
 		cmocka_unit_test(test_actions_together),
 		cmocka_unit_test(test_next),
