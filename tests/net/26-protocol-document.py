@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 # One end of a tunnel, written from doc/PROTOCOL: talks to a running culvert, whose every answer it checks.
 #
-# usage: 26-protocol-document.py shared|public DIRECTORY
+# usage: 26-protocol-document.py shared|public|ethernet DIRECTORY
 #
 # The directory has shared.key, or a.key (ours), b.pub (culvert's) and psk.key. We are 192.0.2.1, inside 10.9.0.1;
 # culvert is 192.0.2.2, inside 10.9.0.2, and is started after us. Exit status 0: all is as the document says.
@@ -158,6 +158,8 @@ def read_key(directory, name):
 class End:
     """Keys by role: start_* where we begin, answer_* where culvert does."""
 
+    link = cv.IP_PACKETS
+
     def __init__(self, wire):
         self.wire, self.sequence, self.cookie = wire, 0, None
         self.clock = time.time()
@@ -177,7 +179,7 @@ class End:
         return self
 
     def fields(self, **change):
-        return cv.usual_fields(**{"instance": self.instance, **change})
+        return cv.usual_fields(**{"instance": self.instance, "link": self.link, **change})
 
     def check_mac2(self, message):
         """All messages of culvert's bear our cookie, once we have given one."""
@@ -216,7 +218,7 @@ class End:
             fail("an initiation that is right is not answered")
         seen = cv.read_fields(done.fields, True)
         expect("CIPHERS of the response", bytes([cv.CHACHA20_POLY1305]), seen.get(cv.CIPHERS))
-        expect("LINK of the response", bytes([cv.IP_PACKETS]), seen.get(cv.LINK))
+        expect("LINK of the response", bytes([self.link]), seen.get(cv.LINK))
         expect("REFUSAL of the response", None, seen.get(cv.REFUSAL))
         expect("SWITCH of the response", None, seen.get(cv.SWITCH))
         return Session(self, done.C, done.index_i, done.index_r, True)
@@ -255,7 +257,7 @@ class End:
         expect("the clock of culvert, within 5 s", True, abs(seconds_of(state.timestamp) - time.time()) < 5)
         expect("the low bits of the nanoseconds", bytes(3), state.timestamp[9:])
         state.offer = cv.read_fields(state.fields, False)
-        expect("LINK of the initiation", bytes([cv.IP_PACKETS]), state.offer.get(cv.LINK))
+        expect("LINK of the initiation", bytes([self.link]), state.offer.get(cv.LINK))
         expect("chacha20-poly1305 offered", True, cv.CHACHA20_POLY1305 in state.offer.get(cv.CIPHERS, b""))
         self.check_mac2(message)
         state.message = message
@@ -287,6 +289,79 @@ class End:
         self.sequence += 1
         self.wire.send(session.seal(echo_request(self.sequence)))
         return (over or session).echo_reply(seconds, self.sequence)
+
+
+# ---- An end that carries Ethernet frames
+
+MAC_US, EVERYBODY = b"\2\0\0\0\0\1", b"\xff" * 6
+ARP, IPV4 = b"\x08\x06", b"\x08\0"
+
+
+def arp_request(mac):
+    """Who has INSIDE_THEM, asked by us with this address."""
+    fixed = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1)
+    return EVERYBODY + mac + ARP + fixed + mac + INSIDE_US + bytes(6) + INSIDE_THEM
+
+
+def padded_frame(frame):
+    n = -(len(frame) + 1) % 16
+    return frame + bytes(n) + bytes([n])
+
+
+def frame_of(plain):
+    n = plain[-1]
+    expect("the length of a padded frame, by 16", 0, len(plain) % 16)
+    expect("a byte below 16 behind a frame of at least 14", True, n < 16 and len(plain) >= 15 + n)
+    expect("the padding", bytes(n), plain[-1 - n:-1])
+    return plain[:-1 - n]
+
+
+class EthernetEnd(End):
+    link = cv.ETHERNET_FRAMES
+
+    def next_frame(self, session, seconds, fits):
+        end = time.monotonic() + seconds
+        while (plain := session.receive(end - time.monotonic())) is not None:
+            if plain and fits(frame := frame_of(plain)):
+                return frame
+        return None
+
+    def their_mac(self, session, request, mac, seconds=3):
+        """Where INSIDE_THEM is, or None."""
+        self.wire.send(session.seal(request))
+        reply = self.next_frame(session, seconds, lambda frame: frame[:6] == mac and frame[12:14] == ARP)
+        if reply is not None:
+            expect("the answer to an ARP request", (2, INSIDE_THEM), (reply[21], reply[28:32]))
+        return reply and reply[6:12]
+
+    def ping(self, session, seconds=3, over=None):
+        self.sequence += 1
+        mac = self.their_mac(session, padded_frame(arp_request(MAC_US)), MAC_US)
+        if mac is None:
+            return False
+        request = echo_request(self.sequence)
+        self.wire.send(session.seal(padded_frame(mac + MAC_US + IPV4 + request)))
+        reply = self.next_frame(over or session, seconds, lambda frame: (
+            frame[12:14] == IPV4 and frame[23] == 1 and frame[34] == 0 and
+            frame[40:42] == struct.pack(">H", self.sequence)))
+        if reply is not None:
+            expect("the frame of an echo reply", (MAC_US + mac + IPV4, len(request)), (reply[:14], len(reply) - 14))
+        return reply is not None
+
+
+def check_padding(end, session):
+    for more in range(16):
+        step(f"a frame and {more} bytes more")
+        mac = b"\2\1\0\0\0" + bytes([more])
+        expect("the answer", True, bool(end.their_mac(session, padded_frame(arp_request(mac) + bytes(more)), mac)))
+    step("a last byte that is too great")
+    mac = b"\2\2\0\0\0\1"
+    for last in (16, 17, 33, 47, 48, 128, 255):
+        end.wire.send(session.seal(arp_request(mac) + bytes(5) + bytes([last])))
+    for last in range(2, 16):
+        end.wire.send(session.seal(bytes(15) + bytes([last])))
+    expect("an answer to that", None, end.their_mac(session, b"", mac, 0.3))
+    expect("a ping after it", True, end.ping(session))
 
 
 # ---- What must be skipped, and what must not be accepted
@@ -433,13 +508,30 @@ def run_public(end):
     check_messages(end)
 
 
+def run_ethernet(end):
+    step("culvert begins, with frames")
+    first = end.their_initiation(30)
+    expect("SWITCH of an end with one peer", None, first.offer.get(cv.SWITCH))
+    session = end.answer_until_heard(first)
+    expect("ping over the session that it began", True, end.ping(session))
+    check_padding(end, session)
+    expect("ping over the session that we began", True, end.ping(end.start()))
+    step("we are a switch")
+    expect("ping", True, end.ping(end.start(end.fields() + cv.field(cv.SWITCH, b""))))
+    end.ignored("SWITCH of one byte", end.initiation(end.fields() + cv.field(cv.SWITCH, b"\1"))[0])
+    step("another link")
+    expect("REFUSAL of LINK 1", b"\2", end.refused(end.fields(link=cv.IP_PACKETS)))
+
+
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("shared", "public"):
-        sys.exit("usage: 26-protocol-document.py shared|public DIRECTORY")
+    if len(sys.argv) != 3 or sys.argv[1] not in ("shared", "public", "ethernet"):
+        sys.exit("usage: 26-protocol-document.py shared|public|ethernet DIRECTORY")
     wire = Wire()
     step("ready")
     if sys.argv[1] == "shared":
         run_shared(End(wire).shared(sys.argv[2]))
+    elif sys.argv[1] == "ethernet":
+        run_ethernet(EthernetEnd(wire).shared(sys.argv[2]))
     else:
         run_public(End(wire).public(sys.argv[2]))
     step("passed")

@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
-# An end that was written from doc/PROTOCOL alone, in Python, does handshakes and pings with culvert.
+# An end that was written from doc/PROTOCOL alone, in Python, does handshakes and pings with culvert: with a shared key,
+# with Ethernet frames, with public keys.
+# runs: shared ethernet public
 . "$(dirname "$0")/lib.sh"
 need_culvert
 # python3-minimal of Debian lacks hmac.
@@ -19,19 +21,29 @@ stranger() {
 	unset "pid_of[python-$1]"
 }
 
-two_ends
-step "a shared key"
-write_shared 4 "\nMTU = 1420"
-sed -i '/^Endpoint/a Cipher = chacha20-poly1305' "$(conf b)"
-stranger shared
-stop_culvert b
+shared_case() {
+	write_shared 4 "\nMTU = 1420"
+	sed -i '/^Endpoint/a Cipher = chacha20-poly1305' "$(conf b)"
+	stranger shared
+}
 
-step "public keys, a preshared key"
-make_keys a b
-(umask 077; "$build/culvert" genpsk >"$tmp/psk.key")
-line="Cipher = chacha20-poly1305\nPresharedKeyFile = psk.key\nEndpoint ="
-write_pair "$line $(endpoint_of b 4)" "$line $(endpoint_of a 4)"
-stranger public
-wait_for 5 "a log line about the other dialect" has_logged b 'Cipher = auto'
+ethernet_case() {
+	write_shared 4 "\nMode = tap"
+	sed -i '/^Endpoint/a Cipher = chacha20-poly1305' "$(conf b)"
+	stranger ethernet
+}
+
+public_case() {
+	local line="Cipher = chacha20-poly1305\nPresharedKeyFile = psk.key\nEndpoint ="
+
+	make_keys a b
+	(umask 077; "$build/culvert" genpsk >"$tmp/psk.key")
+	write_pair "$line $(endpoint_of b 4)" "$line $(endpoint_of a 4)"
+	stranger public
+	wait_for 5 "a log line about the other dialect" has_logged b 'Cipher = auto'
+}
+
+two_ends
+"$1_case"
 stop_culvert b
 pass
