@@ -38,9 +38,8 @@ static int take_tun(const struct taking *taking)
 
 	if (inherited->tun >= 0)
 		return refuse(taking, "is a second device: a tunnel has one");
-	if (tun_attach(taking->fd, inherited->device, &link, &inherited->pi) ||
-		link != TUNNEL_LINK_IP)
-		return refuse(taking, "is no TUN device that a tunnel could use");
+	if (tun_attach(taking->fd, inherited->device, &link, &inherited->pi))
+		return refuse(taking, "is no device that a tunnel could use");
 	inherited->tun = taking->fd;
 	return 0;
 }
@@ -97,7 +96,7 @@ static int take(const struct taking *taking)
 	if ((family == AF_INET || family == AF_INET6) &&
 		option_of(taking->fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP)
 		return take_socket(taking);
-	return refuse(taking, "is neither a TUN device nor a UDP socket");
+	return refuse(taking, "is neither a TUN or TAP device nor a UDP socket");
 }
 
 /* -1: it is no number, or one that means somebody else. */

@@ -88,7 +88,6 @@ refused() { # REGEX WHAT...
 	expect_host_state a "$before" "after $*"
 }
 refused 'descriptor 3 \(tcp\), which was handed over, is neither' tcp:40001
-refused 'descriptor 3 \(tap\), which was handed over, is no TUN device' tap:"$device"
 refused 'descriptor 4 \(tun\).* is a second device' tun:"$device" tun:"${device}x"
 refused 'descriptor 4 \(udp4\).* is a second UDP socket' udp4:40001 udp4:40002
 refused 'has another port than the other one' udp4:40001 udp6:40002
@@ -111,4 +110,26 @@ for device_kind in wg:"$device" wg:"$device":pi wg:"$device":pi:vnet_hdr; do
 	stop_background device-a
 	expect_host_state a "$before" "after culvert-device with $device_kind"
 done
+
+step "a TAP device, for frames"
+tap_conf() { # NS OTHER
+	[ -e "$tmp/shared.key" ] || (umask 077; "$build/culvert" genpsk >"$tmp/shared.key")
+	(umask 077; printf '[Interface]\nSharedKeyFile = shared.key\nListenPort = %s\nMode = tap\nAddress = %s/24, %s/64\n[Peer]\nEndpoint = %s\n' \
+		"$port" "${inside4[$1]}" "${inside6[$1]}" "$(endpoint_of "$2" 4)" >"$(conf "$1")")
+}
+cp "$(conf a)" "$tmp/of-packets.conf"
+stop_culvert b
+tap_conf a b
+tap_conf b a
+start_culvert b "$(conf b)"
+for device_kind in tap:"$device" tap:"$device":pi tap:"$device":pi:vnet_hdr; do
+	start_with "$device_kind" -- "${run_root[@]}"
+	wait_tunnel a
+	pings_both a b
+	tcp_both_ways a b "${inside4[b]}"
+	stop_root
+	expect_host_state a "$before" "after $device_kind"
+done
+mv "$tmp/of-packets.conf" "$(conf a)"
+refused 'is a TAP device, and with Mode = tun' tap:"$device"
 pass

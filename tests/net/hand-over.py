@@ -3,7 +3,7 @@
 
 hand-over.py WHAT... -- COMMAND...; WHAT is one of
     tun:NAME[:FLAG...]  a TUN device; flags are pi and vnet_hdr (else neither)
-    tap:NAME            a TAP device
+    tap:NAME[:FLAG...]  a TAP device
     wg:NAME[:FLAG...]   a TUN device, as WG_TUN_FD
     udp4:PORT udp6:PORT UDP sockets, IPv6's without IPv4
     dual:PORT           a UDP socket for both

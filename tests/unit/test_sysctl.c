@@ -37,7 +37,7 @@ int __wrap_stat(const char *path, struct stat *status)
 static bool own_host(void)
 {
 	return !unshare(CLONE_NEWNET | CLONE_NEWNS) &&
-	       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
 	       !mount("none", "/run", "tmpfs", 0, NULL) && !mkdir("/run/culvert", 0755);
 }
 
