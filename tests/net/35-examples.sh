@@ -70,9 +70,9 @@ must "$build/culvert" check "$(conf a)"
 start_both
 pings a 10.9.9.2
 pings b 10.9.9.1
-expect_equal "the rules for TCP's segments" 2 "$(ns a nft list table bridge "$(dev a)" | grep -c 'maxseg size set 1341')"
+expect_equal "the rules for TCP's segments" 2 "$(ns a nft list table bridge culvert | grep -c 'maxseg size set 1341')"
 stop_both
-refuses 'No such file' ns a nft list table bridge "$(dev a)"
+refuses 'No such file' ns a nft list table bridge culvert
 must ip -n "$prefix-b" link del br0
 
 step "hub and road-warrior"
