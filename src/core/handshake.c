@@ -163,10 +163,12 @@ static ssize_t create_initiation(
 	return len;
 }
 
-/* Once until it answers: each further time would hide what else is known to be wrong. */
+/* Once until it answers: each further time would hide what else is known to be wrong. Of a peer
+ * that never answered, what is known already says more. */
 static void tell_if_missed(struct tunnel *tunnel, struct peer *peer, struct now now)
 {
-	if (peer->last_handshake && !(peer->reported & UINT32_C(1) << TUNNEL_NO_ANSWER) &&
+	if ((peer->last_handshake || !peer->trouble) &&
+		!(peer->reported & UINT32_C(1) << TUNNEL_NO_ANSWER) &&
 		now.boot - peer->timers.waiting_since >= WIRE_MISSED_TIME)
 		report(tunnel, TUNNEL_NO_ANSWER, peer, &peer->endpoint);
 }
@@ -424,7 +426,7 @@ out:
 static struct agreement read_answer(struct tunnel *tunnel, struct peer *peer,
 	const struct noise_fields *payload, const struct endpoint *from)
 {
-	static const struct agreement none;
+	static const struct agreement none = { .cipher = NULL };
 	struct fields answer;
 
 	if (peer_dialect(peer) == WIRE_WIREGUARD)

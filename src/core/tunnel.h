@@ -47,7 +47,7 @@ enum tunnel_event_kind {
 	TUNNEL_SOURCE_REFUSED, /* inner source not in the peer's allowed IPs */
 	TUNNEL_REKEYED,        /* as TUNNEL_SESSION_UP, where a session was in use all the time */
 	TUNNEL_ROUTING_LOOP,   /* what we send to the peer comes back through the device */
-	TUNNEL_NO_ANSWER,      /* a peer that we had sessions with does not answer any more */
+	TUNNEL_NO_ANSWER,      /* no answer for WIRE_MISSED_TIME; GAVE_UP comes later */
 	TUNNEL_EVENT_COUNT,
 };
 

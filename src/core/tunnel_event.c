@@ -74,8 +74,8 @@ static const char *const texts[TUNNEL_EVENT_COUNT] = {
 		"add a route to the endpoint outside it (with Mode = tap, take the interface that "
 		"leads there out of the tunnel's bridge)",
 	[TUNNEL_NO_ANSWER] =
-		"no answer to our handshakes for 10 seconds: the peer, or the way to it, is gone. "
-		"We go on asking",
+		"no answer to our handshakes for 10 seconds: is the peer running, is its UDP port "
+		"open, and do both ends have the right keys? We go on asking",
 };
 
 const char *tunnel_event_name(enum tunnel_event_kind kind)

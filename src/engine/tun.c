@@ -104,7 +104,7 @@ int tun_attach(int fd, char name[IFNAMSIZ], enum tunnel_link *link, bool *pi)
 		return errno == EBADFD ? -EBADFD : -EINVAL;
 	if (!(request.ifr_flags & (IFF_TUN | IFF_TAP)))
 		return -EINVAL;
-	*link = request.ifr_flags & IFF_TAP ? TUNNEL_LINK_ETHERNET : TUNNEL_LINK_IP;
+	*link = (request.ifr_flags & IFF_TAP) ? TUNNEL_LINK_ETHERNET : TUNNEL_LINK_IP;
 	memcpy(name, request.ifr_name, IFNAMSIZ);
 	error = prepare_fd(fd);
 	if (!error)

@@ -133,6 +133,36 @@ static void away_and_back(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* Nor is one passed over that has never answered; but what is known to be wrong says more. */
+static void never_there(const struct sim_kind *kind)
+{
+	struct sim *sim = sim_pair(6, kind);
+	struct sim_end *a = sim->ends[0], *b = sim->ends[1];
+	struct peer *peer = sim_peer(a, b);
+
+	b->cut = true;
+	sim_traffic(a, b, SECOND);
+	sim_run(sim, 8 * SECOND);
+	assert_int_equal(a->events[TUNNEL_NO_ANSWER], 0);
+	sim_run(sim, 12 * SECOND);
+	assert_int_equal(a->events[TUNNEL_NO_ANSWER], 1);
+	sim_run(sim, 40 * SECOND);
+	assert_int_equal(a->events[TUNNEL_NO_ANSWER], 1);
+	sim_free(sim);
+
+	sim = sim_pair(7, kind);
+	a = sim->ends[0];
+	b = sim->ends[1];
+	peer = sim_peer(a, b);
+	b->cut = true;
+	peer->trouble = TUNNEL_BAD_RESPONSE;
+	sim_traffic(a, b, SECOND);
+	sim_run(sim, 20 * SECOND);
+	assert_int_equal(a->events[TUNNEL_NO_ANSWER], 0);
+	assert_int_equal(peer->trouble, TUNNEL_BAD_RESPONSE);
+	sim_free(sim);
+}
+
 /* Each time, not only those that are told. */
 static void events_are_counted(const struct sim_kind *kind)
 {
@@ -161,6 +191,7 @@ int main(void)
 		SIM_EACH(loss_is_counted),
 		SIM_EACH(since_when),
 		SIM_EACH(away_and_back),
+		SIM_EACH(never_there),
 		SIM_ONCE(events_are_counted),
 	};
 
