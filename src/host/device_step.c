@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/link.h"
@@ -20,6 +22,12 @@
 #include "host/monitor_state.h"
 #include "host/netns.h"
 #include "host/rights.h"
+
+enum {
+	RESET_TRIES =
+		50, /* of a tunnel that was killed a moment ago the engine is about to notice */
+	ATTACHED_SIZE = 16 + LASTING_SUFFIX_SIZE,
+};
 
 /* ---- where it is ---- */
 
@@ -127,6 +135,92 @@ static int flags_before(const struct device_facts *facts)
 {
 	return kind(facts->tap) | (facts->multi_queue ? IFF_MULTI_QUEUE : 0) |
 	       (facts->pi ? 0 : IFF_NO_PI) | (facts->header ? IFF_VNET_HDR : 0);
+}
+
+static int reset(const char *device, int flags)
+{
+	const struct timespec pause = { .tv_nsec = 20L * 1000 * 1000 };
+	int tries = RESET_TRIES, error, fd;
+
+	while ((error = tun_join(device, flags, &fd)) == -EBUSY && --tries)
+		nanosleep(&pause, NULL);
+	if (error)
+		return error == -EBUSY ? 0 : error; /* whoever has it by now sees to that */
+	ioctl(fd, TUNSETOFFLOAD, 0);
+	close(fd);
+	return 0;
+}
+
+static int reset_there(const char *path, const char *device, int flags)
+{
+	int fd, before, error;
+
+	if (!path)
+		return reset(device, flags);
+	fd = netns_open(path);
+	if (fd < 0)
+		return fd;
+	before = netns_enter(fd);
+	close(fd);
+	if (before < 0)
+		return before;
+	error = reset(device, flags);
+	netns_leave(before);
+	return error;
+}
+
+/* 1: it is there; 0: it has gone, or another one has its place; or -errno. */
+static int is_there(const char *path, unsigned interface, const char *device)
+{
+	struct device_facts facts = { 0 };
+	struct netlink *netlink = NULL;
+	int error = netns_netlink_open(path, &netlink);
+
+	if (!error)
+		error = device_facts_get(netlink, interface, &facts);
+	netlink_close(netlink);
+	if (error == -ENODEV || error == -ENOENT || error == -EINVAL)
+		return 0;
+	return error ? error : facts.is_tun && facts.persistent && !strcmp(facts.name, device);
+}
+
+int device_step_undo(const char *state_path, const char *value)
+{
+	char device[CONFIG_DEVICE_SIZE];
+	const char *path;
+	unsigned interface;
+	int flags, end = 0, result = 0;
+
+	if (sscanf(value, "%d dev %u %15s%n", &flags, &interface, device, &end) == 3) {
+		path = strncmp(value + end, " in ", 4) ? NULL : value + end + 4;
+		result = is_there(path, interface, device);
+		if (result > 0)
+			result = reset_there(path, device, flags);
+	}
+	return result ? result : undo_remove(state_path, DEVICE_STEP_ATTACHED, value);
+}
+
+/* One of others', to which nobody is attached when we have gone. */
+static bool is_to_be_reset(const struct monitor *monitor)
+{
+	return monitor->lasting.stays && monitor->given.tun < 0 && !monitor->made_device;
+}
+
+static void attached_value(const struct monitor *monitor, char value[ATTACHED_SIZE])
+{
+	const struct lasting *lasting = &monitor->lasting;
+
+	snprintf(value, ATTACHED_SIZE, "%d%s", flags_before(&lasting->before), lasting->suffix);
+}
+
+static int note_attached(struct monitor *monitor)
+{
+	char value[ATTACHED_SIZE];
+
+	if (!is_to_be_reset(monitor) || lasting_was_ours(monitor))
+		return 0;
+	attached_value(monitor, value);
+	return undo_add(monitor->routing.state_path, DEVICE_STEP_ATTACHED, value);
 }
 
 /* One that was handed over is ours already; whose it is otherwise does not matter. */
@@ -278,9 +372,15 @@ int device_step_up(struct monitor *monitor)
 		error = lasting_keep(monitor, true);
 	else if (!persistent && monitor->lasting.stays && lasting_was_ours(monitor))
 		error = lasting_keep(monitor, false);
-	if (error)
+	if (error) {
 		monitor_error(monitor, "cannot change whether %s stays: %s",
 			monitor->config->device, strerror(-error));
+		return error;
+	}
+	error = note_attached(monitor);
+	if (error)
+		monitor_error(monitor, "cannot write %s: %s", monitor->routing.state_path,
+			strerror(-error));
 	return error;
 }
 
@@ -288,12 +388,17 @@ int device_step_up(struct monitor *monitor)
 static void give_back(struct monitor *monitor)
 {
 	const struct device_facts *before = &monitor->lasting.before;
+	char value[ATTACHED_SIZE];
 
 	ioctl(monitor->tun, TUNSETOFFLOAD, 0);
 	close(monitor->tun);
 	monitor->tun = -1;
-	if (monitor->given.tun < 0 && !monitor->made_device && !join(monitor, flags_before(before)))
+	if (!is_to_be_reset(monitor))
+		return;
+	if (!join(monitor, flags_before(before)))
 		close(monitor->tun);
+	attached_value(monitor, value);
+	undo_remove(monitor->routing.state_path, DEVICE_STEP_ATTACHED, value);
 }
 
 static void say_it_stays(const struct config *config)
