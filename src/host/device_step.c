@@ -370,8 +370,10 @@ int device_step_up(struct monitor *monitor)
 		return error;
 	if (monitor->made_device && persistent)
 		error = lasting_keep(monitor, true);
-	else if (!persistent && monitor->lasting.stays && lasting_was_ours(monitor))
-		error = lasting_keep(monitor, false);
+	else if (!persistent && monitor->lasting.stays && lasting_was_ours(monitor)) {
+		error = lasting_release(monitor);
+		monitor->made_device = true;
+	}
 	if (error) {
 		monitor_error(monitor, "cannot change whether %s stays: %s",
 			monitor->config->device, strerror(-error));
