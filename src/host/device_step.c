@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +23,10 @@
 #include "host/monitor_state.h"
 #include "host/netns.h"
 #include "host/rights.h"
+
+#ifndef TUNGETDEVNETNS /* kernel headers before 5.5 */
+#define TUNGETDEVNETNS _IO('T', 227)
+#endif
 
 enum {
 	RESET_TRIES =
@@ -223,6 +228,23 @@ static int note_attached(struct monitor *monitor)
 	return undo_add(monitor->routing.state_path, DEVICE_STEP_ATTACHED, value);
 }
 
+/* Where there is another one of its name. The kernel tells those who could change it. */
+static bool given_is_elsewhere(const struct monitor *monitor)
+{
+	const int namespace = ioctl(monitor->given.tun, TUNGETDEVNETNS);
+	struct stat its, ours;
+	bool elsewhere;
+
+	if (namespace < 0)
+		return false;
+	elsewhere = !fstat(namespace, &its) &&
+		    !(monitor->netns < 0 ? stat("/proc/self/ns/net", &ours)
+					 : fstat(monitor->netns, &ours)) &&
+		    (its.st_dev != ours.st_dev || its.st_ino != ours.st_ino);
+	close(namespace);
+	return elsewhere;
+}
+
 /* One that was handed over is ours already; whose it is otherwise does not matter. */
 static int claim_given(struct monitor *monitor)
 {
@@ -232,6 +254,8 @@ static int claim_given(struct monitor *monitor)
 
 	if (strcmp(given->device, monitor->config->device))
 		return -EREMCHG;
+	if (given_is_elsewhere(monitor))
+		return -EXDEV;
 	error = device_facts_find(monitor->inside, given->device, &facts);
 	if (!error && !facts.is_tun)
 		error = -ENODEV;
