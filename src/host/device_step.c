@@ -429,13 +429,17 @@ static void give_back(struct monitor *monitor)
 
 static void say_it_stays(const struct config *config)
 {
-	const char *name = config->network_namespace ? netns_name(config->network_namespace) : NULL;
+	const char *path = config->network_namespace, *name = path ? netns_name(path) : NULL;
+	char ip[PATH_MAX + 32] = "ip";
 
+	if (name)
+		snprintf(ip, sizeof(ip), "ip -n %s", name);
+	else if (path)
+		snprintf(ip, sizeof(ip), "nsenter --net=%s ip", path);
 	log_line(LOG_INFO,
-		"%s stays, with what is on it, as Persistent says: ip %s%s%slink delete dev %s "
+		"%s stays, with what is on it, as Persistent says: %s link delete dev %s "
 		"removes it",
-		config->device, name ? "-n " : "", name ? name : "", name ? " " : "",
-		config->device);
+		config->device, ip, config->device);
 }
 
 void device_step_down(struct monitor *monitor)
