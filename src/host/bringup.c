@@ -466,6 +466,9 @@ int bringup_add_route(struct monitor *monitor, const struct diff_route *route, b
 	device_facts_route(line, &route->prefix, route->table);
 	if (monitor->lasting.ordinary)
 		return lasting_check(monitor, line);
+	/* With another metric the kernel would take ours beside theirs. */
+	if (lasting_is_theirs(monitor, line))
+		return 0;
 	error = netlink_route_add(
 		monitor->inside, monitor->interface, route->table, as_netlink(&route->prefix));
 	if (!error || (error == -EEXIST && (may_exist || lasting_is_there(monitor, line))))

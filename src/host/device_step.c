@@ -7,9 +7,12 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/link.h"
@@ -20,6 +23,16 @@
 #include "host/monitor_state.h"
 #include "host/netns.h"
 #include "host/rights.h"
+
+#ifndef TUNGETDEVNETNS /* kernel headers before 5.5 */
+#define TUNGETDEVNETNS _IO('T', 227)
+#endif
+
+enum {
+	RESET_TRIES =
+		50, /* of a tunnel that was killed a moment ago the engine is about to notice */
+	ATTACHED_SIZE = 16 + LASTING_SUFFIX_SIZE,
+};
 
 /* ---- where it is ---- */
 
@@ -129,6 +142,109 @@ static int flags_before(const struct device_facts *facts)
 	       (facts->pi ? 0 : IFF_NO_PI) | (facts->header ? IFF_VNET_HDR : 0);
 }
 
+static int reset(const char *device, int flags)
+{
+	const struct timespec pause = { .tv_nsec = 20L * 1000 * 1000 };
+	int tries = RESET_TRIES, error, fd;
+
+	while ((error = tun_join(device, flags, &fd)) == -EBUSY && --tries)
+		nanosleep(&pause, NULL);
+	if (error)
+		return error == -EBUSY ? 0 : error; /* whoever has it by now sees to that */
+	ioctl(fd, TUNSETOFFLOAD, 0);
+	close(fd);
+	return 0;
+}
+
+static int reset_there(const char *path, const char *device, int flags)
+{
+	int fd, before, error;
+
+	if (!path)
+		return reset(device, flags);
+	fd = netns_open(path);
+	if (fd < 0)
+		return fd;
+	before = netns_enter(fd);
+	close(fd);
+	if (before < 0)
+		return before;
+	error = reset(device, flags);
+	netns_leave(before);
+	return error;
+}
+
+/* 1: it is there; 0: it has gone, or another one has its place; or -errno. */
+static int is_there(const char *path, unsigned interface, const char *device)
+{
+	struct device_facts facts = { 0 };
+	struct netlink *netlink = NULL;
+	int error = netns_netlink_open(path, &netlink);
+
+	if (!error)
+		error = device_facts_get(netlink, interface, &facts);
+	netlink_close(netlink);
+	if (error == -ENODEV || error == -ENOENT || error == -EINVAL)
+		return 0;
+	return error ? error : facts.is_tun && facts.persistent && !strcmp(facts.name, device);
+}
+
+int device_step_undo(const char *state_path, const char *value)
+{
+	char device[CONFIG_DEVICE_SIZE];
+	const char *path;
+	unsigned interface;
+	int flags, end = 0, result = 0;
+
+	if (sscanf(value, "%d dev %u %15s%n", &flags, &interface, device, &end) == 3) {
+		path = strncmp(value + end, " in ", 4) ? NULL : value + end + 4;
+		result = is_there(path, interface, device);
+		if (result > 0)
+			result = reset_there(path, device, flags);
+	}
+	return result ? result : undo_remove(state_path, DEVICE_STEP_ATTACHED, value);
+}
+
+/* One of others', to which nobody is attached when we have gone. */
+static bool is_to_be_reset(const struct monitor *monitor)
+{
+	return monitor->lasting.stays && monitor->given.tun < 0 && !monitor->made_device;
+}
+
+static void attached_value(const struct monitor *monitor, char value[ATTACHED_SIZE])
+{
+	const struct lasting *lasting = &monitor->lasting;
+
+	snprintf(value, ATTACHED_SIZE, "%d%s", flags_before(&lasting->before), lasting->suffix);
+}
+
+static int note_attached(struct monitor *monitor)
+{
+	char value[ATTACHED_SIZE];
+
+	if (!is_to_be_reset(monitor) || lasting_was_ours(monitor))
+		return 0;
+	attached_value(monitor, value);
+	return undo_add(monitor->routing.state_path, DEVICE_STEP_ATTACHED, value);
+}
+
+/* Where there is another one of its name. The kernel tells those who could change it. */
+static bool given_is_elsewhere(const struct monitor *monitor)
+{
+	const int namespace = ioctl(monitor->given.tun, TUNGETDEVNETNS);
+	struct stat its, ours;
+	bool elsewhere;
+
+	if (namespace < 0)
+		return false;
+	elsewhere = !fstat(namespace, &its) &&
+		    !(monitor->netns < 0 ? stat("/proc/self/ns/net", &ours)
+					 : fstat(monitor->netns, &ours)) &&
+		    (its.st_dev != ours.st_dev || its.st_ino != ours.st_ino);
+	close(namespace);
+	return elsewhere;
+}
+
 /* One that was handed over is ours already; whose it is otherwise does not matter. */
 static int claim_given(struct monitor *monitor)
 {
@@ -138,6 +254,8 @@ static int claim_given(struct monitor *monitor)
 
 	if (strcmp(given->device, monitor->config->device))
 		return -EREMCHG;
+	if (given_is_elsewhere(monitor))
+		return -EXDEV;
 	error = device_facts_find(monitor->inside, given->device, &facts);
 	if (!error && !facts.is_tun)
 		error = -ENODEV;
@@ -276,11 +394,19 @@ int device_step_up(struct monitor *monitor)
 		return error;
 	if (monitor->made_device && persistent)
 		error = lasting_keep(monitor, true);
-	else if (!persistent && monitor->lasting.stays && lasting_was_ours(monitor))
-		error = lasting_keep(monitor, false);
-	if (error)
+	else if (!persistent && monitor->lasting.stays && lasting_was_ours(monitor)) {
+		error = lasting_release(monitor);
+		monitor->made_device = true;
+	}
+	if (error) {
 		monitor_error(monitor, "cannot change whether %s stays: %s",
 			monitor->config->device, strerror(-error));
+		return error;
+	}
+	error = note_attached(monitor);
+	if (error)
+		monitor_error(monitor, "cannot write %s: %s", monitor->routing.state_path,
+			strerror(-error));
 	return error;
 }
 
@@ -288,23 +414,32 @@ int device_step_up(struct monitor *monitor)
 static void give_back(struct monitor *monitor)
 {
 	const struct device_facts *before = &monitor->lasting.before;
+	char value[ATTACHED_SIZE];
 
 	ioctl(monitor->tun, TUNSETOFFLOAD, 0);
 	close(monitor->tun);
 	monitor->tun = -1;
-	if (monitor->given.tun < 0 && !monitor->made_device && !join(monitor, flags_before(before)))
+	if (!is_to_be_reset(monitor))
+		return;
+	if (!join(monitor, flags_before(before)))
 		close(monitor->tun);
+	attached_value(monitor, value);
+	undo_remove(monitor->routing.state_path, DEVICE_STEP_ATTACHED, value);
 }
 
 static void say_it_stays(const struct config *config)
 {
-	const char *name = config->network_namespace ? netns_name(config->network_namespace) : NULL;
+	const char *path = config->network_namespace, *name = path ? netns_name(path) : NULL;
+	char ip[PATH_MAX + 32] = "ip";
 
+	if (name)
+		snprintf(ip, sizeof(ip), "ip -n %s", name);
+	else if (path)
+		snprintf(ip, sizeof(ip), "nsenter --net=%s ip", path);
 	log_line(LOG_INFO,
-		"%s stays, with what is on it, as Persistent says: ip %s%s%slink delete dev %s "
+		"%s stays, with what is on it, as Persistent says: %s link delete dev %s "
 		"removes it",
-		config->device, name ? "-n " : "", name ? name : "", name ? " " : "",
-		config->device);
+		config->device, ip, config->device);
 }
 
 void device_step_down(struct monitor *monitor)

@@ -23,6 +23,11 @@ void device_step_complain(struct monitor *monitor, int error);
 int device_step_up(struct monitor *monitor);
 void device_step_down(struct monitor *monitor);
 
+/* What the state file calls a device of others that we are attached to, with the flags that it had.
+ * What is read from it next may not know of merged packets, so after a kill it gets them again. */
+#define DEVICE_STEP_ATTACHED "attached"
+int device_step_undo(const char *state_path, const char *value);
+
 /* In another namespace: what follows the device's link, for the engine, to be closed; -1: it is
  * here; *error is 0 or -errno. */
 int device_step_follow(struct monitor *monitor, int *error);

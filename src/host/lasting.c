@@ -142,6 +142,18 @@ int lasting_keep(struct monitor *monitor, bool keep)
 	return error;
 }
 
+int lasting_release(struct monitor *monitor)
+{
+	char text[NOTE_SIZE], *value;
+
+	if (ioctl(monitor->tun, TUNSETPERSIST, false) < 0)
+		return -errno;
+	kept_device(monitor, text);
+	value = strchr(text, ' ');
+	*value++ = '\0';
+	return undo_remove(monitor->routing.state_path, text, value);
+}
+
 /* ---- what is on it ---- */
 
 bool lasting_is_there(const struct monitor *monitor, const char *line)

@@ -49,6 +49,9 @@ void lasting_free(struct lasting *lasting);
 
 /* We have made the device, and it is to stay (or not any more). 0 or -errno. */
 int lasting_keep(struct monitor *monitor, bool keep);
+/* One that we have made to stay is to go with us. What was kept of an earlier start's is still
+ * known as ours. 0 or -errno. */
+int lasting_release(struct monitor *monitor);
 /* Whether a device that was found is one that we have made to stay. */
 bool lasting_was_ours(const struct monitor *monitor);
 

@@ -10,6 +10,7 @@
 
 #include "engine/listener.h"
 #include "engine/log.h"
+#include "host/device_step.h"
 #include "host/dns.h"
 #include "host/dns_netns.h"
 #include "host/lasting.h"
@@ -55,6 +56,7 @@ static const struct kind {
 	{ SYSCTL_WHAT, sysctl_put_back, false },
 	{ DNS_NETNS_FILE, dns_netns_undo_file, false },
 	{ DNS_NETNS_MADE, dns_netns_undo_directory, true },
+	{ DEVICE_STEP_ATTACHED, device_step_undo, true },
 	{ LEFTOVER_SOCKET, remove_socket, true },
 	{ LEFTOVER_COPY, remove_copy, true },
 };
@@ -123,15 +125,16 @@ int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_swi
 {
 	struct undoing undoing = { .state_path = state_path, .told = told };
 	struct undo_lines lines;
-	int error, opened = 0;
+	int error, taken, opened = 0;
 
 	undo_clean(state_path);
 	error = undo_read(state_path, &lines);
 	if (error)
 		return error;
 	error = undo_walk(state_path, undo_line, &undoing);
+	taken = lasting_put_back(state_path, told);
 	if (!undoing.error)
-		undoing.error = lasting_put_back(state_path, told);
+		undoing.error = taken;
 	if (!keep_switch || !policy_has_block(&lines))
 		opened = open_switch(netlink, &undoing, &lines);
 	undo_free(&lines);

@@ -129,7 +129,7 @@ struct monitor {
 	unsigned interface;     /* the device's number, where it is */
 	int tun;
 	struct inherited given;
-	bool made_device; /* it was not there before */
+	bool made_device; /* it was not there before, or is one of ours that stays no longer */
 	struct lasting lasting;
 	int wg_listener; /* where `wg` connects; the engine's as soon as there is one */
 	bool wg_listener_made;

@@ -56,7 +56,7 @@ step "root's tunnel on it, killed: culvert down and the next start put back"
 write_conf a "PrivateKeyFile = a.key" "$peer"
 make_device tun
 must ip -n "$prefix-a" addr add fd77::1/64 dev "$(dev a)"
-before=$(host_state a)
+before=$(all_state)
 kill_both_keep() {
 	local pid=${pid_of[culvert-a]} engine
 	engine=$(engine_pid a)
@@ -66,14 +66,14 @@ kill_both_keep() {
 }
 sed -i '/^\[Interface\]/a PostUp = false' "$(conf a)"
 refuses 'PostUp' ns a timeout 20 "$build/culvert" run "$(conf a)"
-expect_host_state a "$before" "after a start that failed"
+expect_same "the device after a start that failed" "$before"
 sed -i '/^PostUp/d' "$(conf a)"
 for way in down start; do
 	start_culvert a "$(conf a)"
 	wait_tunnel a
 	pings_both a b
 	kill_both_keep
-	[ "$(host_state a)" != "$before" ] || fail "there is nothing to put back"
+	[ "$(all_state)" != "$before" ] || fail "there is nothing to put back"
 	if [ $way = down ]; then
 		must ns a "$build/culvert" down "$(dev a)"
 	else
@@ -82,6 +82,26 @@ for way in down start; do
 		pings_both a b
 		stop_root
 	fi
-	expect_host_state a "$before" "after a kill and $way"
+	expect_same "the device after a kill and $way" "$before"
 done
+
+step "what cannot be put back keeps nothing else from it"
+start_culvert a "$(conf a)"
+wait_tunnel a
+kill_both_keep
+printf 'copy %s\n' "$tmp" >>"/run/culvert/$(dev a).state"
+refuses 'Is a directory' ns a "$build/culvert" down "$(dev a)"
+expect_equal "what is left to do" "copy $tmp" "$(cat "/run/culvert/$(dev a).state")"
+rm "/run/culvert/$(dev a).state"
+expect_same "the device after a down that failed" "$before"
+
+step "a route of others does, whatever metric it has"
+must ip -n "$prefix-a" link set "$(dev a)" up
+must ip -n "$prefix-a" route add 10.80.0.0/16 dev "$(dev a)" metric 50
+before=$(all_state)
+start_culvert a "$(conf a)"
+wait_tunnel a
+pings_both a b
+stop_root
+expect_same "the device with a route of others" "$before"
 pass

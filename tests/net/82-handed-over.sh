@@ -96,6 +96,12 @@ refused "the device that was handed over is other: Device = other" tun:other
 sed -i '/^\[Interface\]/a ListenPort = 40002' "$(conf a)"
 refused 'ListenPort = 40002, and the socket that was handed over has port 40001' udp4:40001
 sed -i '/^ListenPort/d' "$(conf a)"
+make_device tun
+: >"$tmp/culvert-a.log"
+background_in b culvert-a "${hand_over[@]}" tun:"$device" -- ip netns exec "$prefix-a" "${run_root[@]}"
+says 'is not here, but in another network namespace'
+delete_device
+expect_host_state a "$before" "after a device of the same name elsewhere"
 ns a env LISTEN_PID=1 LISTEN_FDS=5 timeout 3 "${run_root[@]}" >"$tmp/notours.log" 2>&1
 expect_equal "exit status with another's LISTEN_PID" 124 $?
 

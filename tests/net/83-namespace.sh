@@ -169,4 +169,14 @@ done
 must ip -n "$netns" link delete "$device"
 expect_host_state c "$inside" "after ip link delete"
 expect_host_state a "$outside" "after ip link delete"
+
+step "and where the namespace has no name, it says so, too"
+must ln -s "/run/netns/$netns" "$tmp/elsewhere"
+write_conf a "PrivateKeyFile = a.key\nNetworkNamespace = $tmp/elsewhere\nPersistent = yes" "$peer"
+start_a
+stop_a
+has_logged a "nsenter --net=$tmp/elsewhere ip link delete dev $device removes it" ||
+	fail "it does not say how to remove the device"
+must nsenter --net="$tmp/elsewhere" ip link delete dev "$device"
+expect_host_state c "$inside" "after nsenter"
 pass

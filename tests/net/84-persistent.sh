@@ -98,12 +98,15 @@ has_route 10.82.0.0/16 || fail "the new route is not there"
 has_route 10.90.0.0/16 || fail "a route of others is not there"
 stop_a
 
-step "without Persistent it is ours to remove again"
+step "without Persistent it is ours to remove again, and what was in the file goes as well"
 psk_line=
-write_ends "" "AllowedIPs = 10.82.0.0/16"
+write_ends "\nAddress = 10.79.0.1/32" "AllowedIPs = 10.83.0.0/16"
 start_a
 pings_both a b
 expect_equal "the device's number" "$number" "$(index)"
+! has_route 10.82.0.0/16 || fail "the old route is still there"
+has_route 10.83.0.0/16 || fail "the new route is not there"
+has_address 10.79.0.1 || fail "the new address is not there"
 stop_a
 expect_host_state a "$before" "without Persistent"
 [ ! -e "/run/culvert/$device.state" ] || fail "the state file is still there: $(cat "/run/culvert/$device.state")"
