@@ -21,6 +21,7 @@ struct entry {
 
 struct switch_table {
 	uint8_t hash_key[crypto_shorthash_KEYBYTES];
+	unsigned used;
 	uint16_t unused;         /* the first of those not in use */
 	uint16_t oldest, newest; /* by when they were last seen */
 	uint16_t chains[SWITCH_MAX];
@@ -37,7 +38,7 @@ struct switch_table *switch_new(void)
 		return NULL;
 	randombytes_buf(table->hash_key, sizeof(table->hash_key));
 	table->oldest = table->newest = NONE;
-	table->unused = 0;
+	table->used = table->unused = 0;
 	for (size_t i = 0; i < SWITCH_MAX; i++) {
 		table->chains[i] = NONE;
 		table->entries[i].chained = i + 1 < SWITCH_MAX ? (uint16_t)(i + 1) : NONE;
@@ -112,6 +113,7 @@ static void add(
 	entry->chained = *chain;
 	*chain = i;
 	list_append(table, i, now);
+	table->used++;
 	port->addresses++;
 }
 
@@ -124,9 +126,17 @@ static void drop(struct switch_table *table, uint16_t i)
 		link = &table->entries[*link].chained;
 	*link = entry->chained;
 	list_remove(table, entry);
+	table->used--;
 	entry->port->addresses--;
 	entry->chained = table->unused;
 	table->unused = i;
+}
+
+/* Who has as many as there are places left gets none of them: so there are always some, however
+ * many ports are greedy. */
+static bool has_room(const struct switch_table *table, const struct switch_port *port)
+{
+	return port->addresses < SWITCH_PORT_MAX && port->addresses < SWITCH_MAX - table->used;
 }
 
 void switch_learn(struct switch_table *table, const uint8_t address[FRAME_ADDRESS],
@@ -145,7 +155,7 @@ void switch_learn(struct switch_table *table, const uint8_t address[FRAME_ADDRES
 	}
 	if (i != NONE)
 		drop(table, i);
-	if (table->unused != NONE && port->addresses < SWITCH_PORT_MAX)
+	if (has_room(table, port))
 		add(table, address, port, now);
 }
 

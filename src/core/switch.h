@@ -19,8 +19,10 @@
 
 enum {
 	SWITCH_MAX = 4096,        /* addresses in all */
-	SWITCH_PORT_MAX = 1024,   /* addresses behind one port: nobody can take the others' room */
+	SWITCH_PORT_MAX = 1024,   /* addresses behind one port, and never more than places are left:
+				     neither one nor many can take the others' room */
 	SWITCH_FLOOD_RATE = 1000, /* frames a second that a port may have sent everywhere */
+	SWITCH_FLOOD_LEN = 2048,  /* a frame as long as so many of these counts as one more each */
 };
 
 #define SWITCH_AGE (300 * WIRE_SECOND)

@@ -166,7 +166,7 @@ void timers_initiation_sent(struct timers *timers, uint64_t now)
 
 void timers_cookie_received(struct timers *timers)
 {
-	if (timers->cookie_for || timers->retransmit == TIMERS_NEVER)
+	if (timers->cookie_for || !timers->unanswered || timers->retransmit == TIMERS_NEVER)
 		return;
 	timers->cookie_for = timers->unanswered;
 	if (next_retry(timers) < timers->retransmit)

@@ -13,6 +13,10 @@
 #include "core/inner.h"
 #include "core/tunnel_internal.h"
 
+/* Frames for all peers wait for one that has no session only while so few do: they must not drive
+ * out what is for it alone. */
+enum { FLOODS_STAGED_MAX = WIRE_STAGED_MAX / 4 };
+
 struct frame {
 	uint8_t *bytes;
 	size_t len;
@@ -92,9 +96,11 @@ static struct peer *peer_of(struct switch_port *port)
 	return TABLE_ENTRY(port, struct peer, port);
 }
 
-static bool may_flood(struct tunnel *tunnel, struct switch_port *in, size_t frames, struct now now)
+/* len: of the longest of them. */
+static bool may_flood(
+	struct tunnel *tunnel, struct switch_port *in, size_t frames, size_t len, struct now now)
 {
-	if (switch_may_flood(in, frames, now.boot))
+	if (switch_may_flood(in, frames * (1 + len / SWITCH_FLOOD_LEN), now.boot))
 		return true;
 	tunnel->counters.floods_dropped += frames;
 	return false;
@@ -107,13 +113,19 @@ static void plan_whole(
 	tunnel_plan(tunnel, to, now);
 }
 
-/* To all peers that a frame which came in by the port may go to, and that are somewhere. */
+/* To all peers that a frame which came in by the port may go to, and that are somewhere. One that
+ * has enough waiting is not asked for a session again, so that it is given up in the end. */
 static void plan_for_all(struct tunnel *tunnel, const struct switch_port *in, uint8_t *bytes,
 	size_t len, struct now now)
 {
-	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer)
-		if (endpoint_is_set(&peer->endpoint) && switch_may_pass(in, &peer->port))
+	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer) {
+		if (!endpoint_is_set(&peer->endpoint) || !switch_may_pass(in, &peer->port))
+			continue;
+		if (peer->staged_count < FLOODS_STAGED_MAX)
 			plan_whole(tunnel, peer, bytes, len, now);
+		else
+			peer->counters.dropped++;
+	}
 }
 
 /* The host's frame, to all peers. The next segment lies over this one, so that this one goes at
@@ -123,7 +135,7 @@ static void flood_split(struct tunnel *tunnel, struct offload_split split, struc
 	uint8_t *segment;
 	size_t len;
 
-	if (!may_flood(tunnel, &tunnel->host_port, split.count, now))
+	if (!may_flood(tunnel, &tunnel->host_port, split.count, split.segment_len, now))
 		return;
 	while ((len = offload_split_next(&split, &segment))) {
 		plan_for_all(tunnel, &tunnel->host_port, segment, len, now);
@@ -141,7 +153,7 @@ static void plan_for_host(struct tunnel *tunnel, const struct frame *frame)
 static void flood_frame(
 	struct tunnel *tunnel, const struct frame *frame, struct switch_port *in, struct now now)
 {
-	if (!may_flood(tunnel, in, 1, now))
+	if (!may_flood(tunnel, in, 1, frame->len, now))
 		return;
 	plan_for_host(tunnel, frame);
 	if (!comes_back(tunnel, frame, NULL))

@@ -82,15 +82,17 @@ int tun_create(const char *name, enum tunnel_link link, int *fd)
  */
 static bool has_pi(int fd, const struct ifreq *device)
 {
-	static const uint8_t zeros[128];
+	static const uint8_t zeros[ETH_HLEN + sizeof(struct virtio_net_hdr)];
 	const bool frames = device->ifr_flags & IFF_TAP;
 	size_t len = frames ? ETH_HLEN : 2 * sizeof(struct tun_pi);
-	int header_size = 0;
+	const int header_size = sizeof(struct virtio_net_hdr); /* it may have been anything */
 	bool refused;
 
-	if (device->ifr_flags & IFF_VNET_HDR && ioctl(fd, TUNGETVNETHDRSZ, &header_size) < 0)
-		return false;
-	len += (size_t)header_size;
+	if (device->ifr_flags & IFF_VNET_HDR) {
+		if (ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0)
+			return false;
+		len += sizeof(struct virtio_net_hdr);
+	}
 	refused = write(fd, zeros, len) < 0 && errno == EINVAL;
 	return frames ? refused : !refused;
 }

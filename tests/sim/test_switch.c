@@ -245,6 +245,85 @@ static void flooding_is_limited(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+static void count_frame(struct sim_end *end, const struct iovec *parts, size_t count)
+{
+	(void)parts, (void)count;
+	end->delivered++;
+}
+
+/* A frame that is as long as many takes as many frames' share. */
+static void long_floods_are_limited(const struct sim_kind *kind)
+{
+	static uint8_t frame[60000];
+	struct sim *sim = hub(9, sim_kind_auto);
+	struct sim_end **ends = sim->ends;
+	uint8_t mac[6];
+
+	(void)kind;
+	for (unsigned i = HUB; i < HUB_ENDS; i++)
+		ends[i]->deliver = count_frame;
+	sim_mac(mac, ONE);
+	make_frame(frame, broadcast, mac);
+	for (unsigned i = 0; i < 40; i++)
+		sim_outbound(ends[ONE], frame, sizeof(frame));
+	EXPECT(sim, 33, 0, 33, 33); /* 30 each */
+	assert_int_equal(tunnel_counters(ends[HUB]->tunnel)->floods_dropped, 7);
+	sim_free(sim);
+}
+
+/* What is for all of them does not take the place of what waits for one. */
+static void floods_drive_nothing_out(const struct sim_kind *kind)
+{
+	struct sim *sim = hub(10, public_kind(kind));
+	struct sim_end **ends = sim->ends;
+	const struct sim_flow *flow = sim_flow(ends[ONE], ends[TWO]);
+
+	sim_send(ends[TWO], ends[ONE]);
+	sim_run(sim, 7 * SECOND);
+	tunnel_drop_sessions(ends[HUB]->tunnel, sim_peer(ends[HUB], ends[TWO]));
+	tunnel_reap(ends[HUB]->tunnel);
+	sim_touch(ends[HUB]);
+	for (unsigned i = 0; i < 100; i++)
+		sim_send(ends[ONE], ends[TWO]);
+	for (unsigned i = 0; i < 500; i++)
+		send_broadcast(ends[THREE]);
+	sim_run(sim, 7 * SECOND);
+	assert_int_equal(flow->delivered, flow->sent);
+	assert_int_equal(sim_peer(ends[HUB], ends[TWO])->counters.dropped, 500);
+	/* Of what is for all of them a few wait, too. */
+	tunnel_drop_sessions(ends[HUB]->tunnel, sim_peer(ends[HUB], ends[TWO]));
+	tunnel_reap(ends[HUB]->tunnel);
+	sim_touch(ends[HUB]);
+	forget_counts(sim);
+	for (unsigned i = 0; i < 500; i++)
+		send_broadcast(ends[THREE]);
+	sim_run(sim, 7 * SECOND);
+	assert_int_equal(ends[TWO]->delivered, 32);
+	sim_check(sim);
+	sim_free(sim);
+}
+
+/* Somebody always sends to all; who is away is still given up, and its packets go. */
+static void floods_give_up_who_is_away(const struct sim_kind *kind)
+{
+	struct sim *sim = hub(11, sim_kind_auto);
+	struct sim_end **ends = sim->ends;
+
+	(void)kind;
+	ends[TWO]->cut = true;
+	for (unsigned i = 0; i < 800; i++) {
+		send_broadcast(ends[ONE]);
+		sim_run(sim, SECOND / 2);
+	}
+	assert_int_equal(ends[HUB]->events[TUNNEL_GAVE_UP], 1);
+	assert_true(sim_peer(ends[HUB], ends[TWO])->staged_count <= 32);
+	ends[TWO]->cut = false;
+	sim_run(sim, 7 * SECOND);
+	assert_true(sim_reaches(ends[ONE], ends[TWO], 10 * SECOND));
+	sim_check(sim);
+	sim_free(sim);
+}
+
 /* What goes from one peer to another comes in its order, also what had to wait for a session. */
 static void relayed_frames_keep_their_order(const struct sim_kind *kind)
 {
@@ -609,6 +688,9 @@ int main(void)
 		SIM_CULVERT(addresses_move_and_age),
 		SIM_ONCE(addresses_are_limited),
 		SIM_ONCE(flooding_is_limited),
+		SIM_ONCE(long_floods_are_limited),
+		SIM_CULVERT(floods_drive_nothing_out),
+		SIM_ONCE(floods_give_up_who_is_away),
 		SIM_CULVERT(relayed_frames_keep_their_order),
 		SIM_ONCE(relayed_marks),
 		SIM_ONCE(hostile_frames_stay_where_they_are),

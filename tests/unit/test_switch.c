@@ -160,29 +160,38 @@ static void test_port_is_bounded(void **state)
 	switch_free(table);
 }
 
+/* However many ports are greedy, there is room for one that is not, and for what moves. */
 static void test_table_is_bounded(void **state)
 {
-	enum { PORTS = 6 };
-	struct switch_table *table = switch_new();
-	struct switch_port ports[PORTS] = { 0 };
-	unsigned sum = 0;
+	enum { PORTS = 100 };
 
 	(void)state;
-	assert_non_null(table);
-	for (unsigned n = 0; n < 1000 * PORTS; n++)
-		switch_learn(table, address_of(n), &ports[n % PORTS], SECOND);
-	for (unsigned i = 0; i < PORTS; i++)
-		sum += ports[i].addresses;
-	assert_int_equal(sum, SWITCH_MAX);
-	for (unsigned n = 0; n < 1000 * PORTS; n++)
-		assert_ptr_equal(switch_find(table, address_of(n), SECOND),
-			n < SWITCH_MAX ? &ports[n % PORTS] : NULL);
-	switch_forget(table, &ports[0]);
-	assert_int_equal(ports[0].addresses, 0);
-	for (unsigned n = 0; n < SWITCH_MAX; n++)
-		assert_ptr_equal(switch_find(table, address_of(n), SECOND),
-			n % PORTS ? &ports[n % PORTS] : NULL);
-	switch_free(table);
+	for (unsigned greedy = 1; greedy <= PORTS; greedy++) {
+		struct switch_table *table = switch_new();
+		struct switch_port ports[PORTS] = { 0 }, modest = { 0 };
+		const unsigned fair = SWITCH_MAX / (greedy + 1);
+		const unsigned each = fair < SWITCH_PORT_MAX ? fair : SWITCH_PORT_MAX;
+
+		assert_non_null(table);
+		for (unsigned n = 0; n < 1100 * greedy; n++)
+			switch_learn(table, address_of(n), &ports[n % greedy], SECOND);
+		for (unsigned i = 0; i < greedy; i++)
+			assert_in_range(ports[i].addresses, each, each + 1);
+		for (unsigned n = 0; n < 15; n++) {
+			switch_learn(table, address_of(200000 + n), &modest, SECOND);
+			assert_ptr_equal(
+				switch_find(table, address_of(200000 + n), SECOND), &modest);
+		}
+		switch_learn(table, address_of(0), &modest, SECOND);
+		assert_ptr_equal(switch_find(table, address_of(0), SECOND), &modest);
+		for (unsigned i = 0; i < greedy; i++)
+			switch_forget(table, &ports[i]);
+		assert_int_equal(modest.addresses, 16);
+		for (unsigned n = 0; n < 1000; n++)
+			switch_learn(table, address_of(n), &ports[0], SECOND);
+		assert_int_equal(ports[0].addresses, 1000);
+		switch_free(table);
+	}
 }
 
 /* ---- Against a table that is nothing but a list ---- */
@@ -218,7 +227,9 @@ static void naive_learn(unsigned n, struct switch_port *port, uint64_t now)
 		return;
 	}
 	entry->port = NULL;
-	if (count_known(NULL, now) < SWITCH_MAX && count_known(port, now) < SWITCH_PORT_MAX)
+	const unsigned had = count_known(port, now);
+
+	if (had < SWITCH_PORT_MAX && had < SWITCH_MAX - count_known(NULL, now))
 		*entry = (struct naive){ port, now };
 }
 

@@ -309,6 +309,22 @@ static void test_cookie_for_each(void **state)
 	}
 }
 
+/* A cookie for an initiation of before hastens nothing that was put off since. */
+static void test_late_cookie(void **state)
+{
+	struct timers timers = make(0);
+
+	(void)state;
+	timers_initiation_sent(&timers, START);
+	timers_initiate_at(&timers, START + SECOND);
+	timers_cookie_received(&timers);
+	assert_true(timers.retransmit == START + SECOND);
+	timers_expire(&timers, START + SECOND);
+	timers_initiation_sent(&timers, START + SECOND);
+	timers_cookie_received(&timers);
+	assert_true(timers.retransmit < START + 2 * SECOND + JITTER);
+}
+
 /* One deadline at a time: nothing a nanosecond before, the action on time, and once only. */
 static void test_actions(void **state)
 {
@@ -605,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_quick_retries),
 		cmocka_unit_test(test_cookie),
 		cmocka_unit_test(test_cookie_for_each),
+		cmocka_unit_test(test_late_cookie),
 		cmocka_unit_test(test_actions),
 		cmocka_unit_test(test_actions_together),
 		cmocka_unit_test(test_next),

@@ -55,15 +55,21 @@ static void attach(void **state)
 		int flags;
 		enum tunnel_link link;
 		bool pi;
+		int header_size; /* of each packet's virtio header; 0: as it is */
 	} cases[] = {
-		{ IFF_TUN | IFF_NO_PI, TUNNEL_LINK_IP, false },
-		{ IFF_TAP | IFF_NO_PI, TUNNEL_LINK_ETHERNET, false },
-		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_IP, false },
-		{ IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, false },
-		{ IFF_TUN, TUNNEL_LINK_IP, true },
-		{ IFF_TUN | IFF_VNET_HDR, TUNNEL_LINK_IP, true },
-		{ IFF_TAP, TUNNEL_LINK_ETHERNET, true },
-		{ IFF_TAP | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, true },
+		{ IFF_TUN | IFF_NO_PI, TUNNEL_LINK_IP, false, 0 },
+		{ IFF_TAP | IFF_NO_PI, TUNNEL_LINK_ETHERNET, false, 0 },
+		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_IP, false, 0 },
+		{ IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, false, 0 },
+		{ IFF_TUN, TUNNEL_LINK_IP, true, 0 },
+		{ IFF_TUN | IFF_VNET_HDR, TUNNEL_LINK_IP, true, 0 },
+		{ IFF_TAP, TUNNEL_LINK_ETHERNET, true, 0 },
+		{ IFF_TAP | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, true, 0 },
+		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_IP, false, 12 },
+		{ IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_IP, false, 1 << 30 },
+		{ IFF_TUN | IFF_VNET_HDR, TUNNEL_LINK_IP, true, 1 << 30 },
+		{ IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, false, 1 << 30 },
+		{ IFF_TAP | IFF_VNET_HDR, TUNNEL_LINK_ETHERNET, true, 1 << 30 },
 	};
 	enum tunnel_link link;
 	char name[IFNAMSIZ];
@@ -77,6 +83,8 @@ static void attach(void **state)
 		assert_true(fd >= 0);
 		assert_int_equal(tun_attach(fd, name, &link, &pi), -EBADFD); /* no device yet */
 		assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
+		if (cases[i].header_size)
+			assert_int_equal(ioctl(fd, TUNSETVNETHDRSZ, &cases[i].header_size), 0);
 		assert_int_equal(tun_attach(fd, name, &link, &pi), 0);
 		assert_int_equal(link, cases[i].link);
 		assert_int_equal(pi, cases[i].pi);
