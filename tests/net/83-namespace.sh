@@ -77,6 +77,8 @@ expect_equal "the engine's namespace" "$(here "$(status_of a .pid)")" "$(here "$
 step "DNS is that of programs in the namespace"
 expect_match "its resolv.conf" 'nameserver 10.9.0.2.search example.net' "$(ip netns exec "$netns" cat /etc/resolv.conf | paste -sd ' ')"
 expect_match "ours" 'nameserver 127.0.0.1' "$(ns a cat /etc/resolv.conf)"
+refuses 'nothing to open: with NetworkNamespace' ns a "$build/culvert" pause "$device" 4
+expect_match "its resolv.conf after that" '10.9.0.2' "$(cat "$resolv")"
 cmp -s /etc/resolv.conf "$resolv" && fail "this machine's resolv.conf is the tunnel's"
 
 step "a reload: routes and addresses there"
