@@ -99,6 +99,7 @@ sed -i '/^ListenPort/d' "$(conf a)"
 not_there() { # REGEX COMMAND...: with one descriptor more than there is
 	local pattern=$1
 	shift
+	# shellcheck disable=SC2016 # another shell expands it
 	refuses "$pattern" ns a bash -c 'exec 3</dev/null 3<&-; LISTEN_PID=$BASHPID LISTEN_FDS=1 exec "$@"' bash "$@"
 }
 not_there 'descriptor 3, which was handed over, is not there' "${run_root[@]}"
