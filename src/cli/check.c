@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /* culvert check NAME|FILE..., culvert check --KEY VALUE... */
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "host/child.h"
 #include "host/config.h"
 #include "host/free_name.h"
+#include "host/netlink.h"
+#include "host/netns.h"
 
 static const char usage[] =
 	"usage: culvert check NAME|FILE...\n"
@@ -34,12 +38,51 @@ static void warn_of_user(const struct config *config)
 			config->path, config->user);
 }
 
+/* Likewise. */
+static void warn_of_namespace(const struct config *config)
+{
+	char path[PATH_MAX], why[NETNS_WHY_SIZE];
+	int fd;
+
+	if (!config->network_namespace || netns_path(path, config->network_namespace))
+		return;
+	fd = netns_open(path);
+	if (fd >= 0)
+		close(fd);
+	if (fd != -ENOENT && fd != -EINVAL)
+		return;
+	netns_explain(why, path, fd);
+	fprintf(stderr, "%s: warning: NetworkNamespace = %s: %s\n", config->path,
+		config->network_namespace, why);
+}
+
+static bool is_no_bridge(unsigned interface)
+{
+	struct netlink_bridge bridge;
+	struct netlink *netlink;
+	int error = netlink_open(&netlink);
+
+	if (error)
+		return false;
+	error = netlink_bridge_get(netlink, interface, 0, &bridge);
+	netlink_close(netlink);
+	return error == -ENOTSUP;
+}
+
 /* Likewise; and PreUp may make it. */
 static void warn_of_bridge(const struct config *config)
 {
-	if (*config->bridge && !config->network_namespace && !if_nametoindex(config->bridge))
+	unsigned interface;
+
+	if (!*config->bridge || config->network_namespace)
+		return;
+	interface = if_nametoindex(config->bridge);
+	if (!interface)
 		fprintf(stderr, "%s: warning: Bridge = %s: this host has no such bridge now\n",
 			config->path, config->bridge);
+	else if (is_no_bridge(interface))
+		fprintf(stderr, "%s: warning: Bridge = %s: that is no bridge\n", config->path,
+			config->bridge);
 }
 
 /* WireGuard takes it, and somebody may give it some later, with `wg`. */
@@ -64,6 +107,7 @@ static int check(struct config *config)
 	if (!config)
 		return CLI_FAILED;
 	warn_of_user(config);
+	warn_of_namespace(config);
 	warn_of_bridge(config);
 	warn_of_no_allowed_ips(config);
 	printf("%s: no errors\n", config->path);

@@ -141,11 +141,22 @@ int cli_find_sockets(glob_t *found)
 	return error;
 }
 
+/* For `culvert run NAME`. In a directory that we may not search, there may well be one. */
+static bool has_file(const char *name)
+{
+	char path[sizeof(CONFIG_DIRECTORY "/.conf") + CLI_NAME_SIZE];
+
+	snprintf(path, sizeof(path), CONFIG_DIRECTORY "/%.*s.conf", CLI_NAME_SIZE - 1, name);
+	return !access(path, F_OK) || errno == EACCES;
+}
+
 int cli_unreachable(const char *name, int error)
 {
 	if (error == -ENOENT || error == -ECONNREFUSED) {
-		fprintf(stderr, "culvert: %s is not running (start it: culvert run %s)\n", name,
-			name);
+		fprintf(stderr, "culvert: %s is not running", name);
+		if (has_file(name))
+			fprintf(stderr, " (start it: culvert run %s)", name);
+		fputc('\n', stderr);
 		return CLI_DOWN;
 	}
 	fprintf(stderr, "culvert: cannot ask %s: %s%s\n", name, strerror(-error),

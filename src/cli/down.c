@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "host/lasting.h"
 #include "host/leftover.h"
 #include "host/place.h"
 #include "host/rights.h"
@@ -52,6 +53,19 @@ static int explain(const char *name, int error)
 	return CLI_FAILED;
 }
 
+/* What there is to say after what was undone. */
+static void tell_of_rest(const char *name)
+{
+	char stays[LASTING_STAYS_SIZE];
+	const bool kept = lasting_stays(name, stays);
+
+	if (!undone)
+		printf("%s: there is nothing to put back%s%s\n", name, kept ? "; " : "",
+			kept ? cli_harmless(stays) : "");
+	else if (kept)
+		printf("%s: %s\n", name, cli_harmless(stays));
+}
+
 int cli_down(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
@@ -77,7 +91,7 @@ int cli_down(int argc, char **argv)
 	if (error)
 		return explain(name, error);
 	/* A service that was stopped has put back all itself. */
-	if (!undone && !result)
-		printf("%s: there is nothing to put back\n", name);
+	if (!result)
+		tell_of_rest(name);
 	return CLI_OK;
 }

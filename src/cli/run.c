@@ -13,6 +13,7 @@
 #include "host/free_name.h"
 #include "host/inherited.h"
 #include "host/monitor.h"
+#include "host/place.h"
 #include "host/rights.h"
 
 static const char usage[] =
@@ -72,14 +73,16 @@ static bool may_run(const char *tunnel, const struct config *config)
 static struct config *load_given(const struct given *given, int *lock)
 {
 	const char *name = given_name(given);
-	char free_name[CONFIG_DEVICE_SIZE];
+	char free_name[CONFIG_DEVICE_SIZE], hint[PLACE_HINT_SIZE];
 	int error;
 
 	if (!name) {
 		error = free_name_take(free_name, lock);
 		if (error) {
 			fprintf(stderr, "culvert: no name was found for the tunnel: %s%s\n",
-				strerror(-error), error == -EUSERS ? " (give one: --device)" : "");
+				strerror(-error),
+				error == -EUSERS ? " (give one: --device)"
+						 : place_directory_hint(hint));
 			return NULL;
 		}
 		name = free_name;

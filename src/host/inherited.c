@@ -21,13 +21,15 @@ struct taking {
 	struct inherited *inherited;
 	char *why;
 	int fd;
-	char name[NAME_SIZE]; /* for messages */
+	char name[NAME_SIZE]; /* for messages; empty: it has none */
 };
 
 static int refuse(const struct taking *taking, const char *reason)
 {
-	snprintf(taking->why, INHERITED_WHY_SIZE, "descriptor %d (%s), which was handed over, %s",
-		taking->fd, taking->name, reason);
+	const bool named = *taking->name;
+
+	snprintf(taking->why, INHERITED_WHY_SIZE, "descriptor %d%s%s%s, which was handed over, %s",
+		taking->fd, named ? " (" : "", taking->name, named ? ")" : "", reason);
 	return -EINVAL;
 }
 
@@ -84,12 +86,21 @@ static int take_socket(const struct taking *taking)
 	return 0;
 }
 
+/* One that is closed at an exec is of our own making, such as the lock: nobody has handed over what
+ * has that number, and so it was free. */
+static bool is_handed_over(int fd)
+{
+	const int flags = fcntl(fd, F_GETFD);
+
+	return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
 static int take(const struct taking *taking)
 {
 	struct ifreq request = { 0 };
 	const int family = option_of(taking->fd, SOL_SOCKET, SO_DOMAIN);
 
-	if (fcntl(taking->fd, F_SETFD, FD_CLOEXEC) < 0)
+	if (!is_handed_over(taking->fd) || fcntl(taking->fd, F_SETFD, FD_CLOEXEC) < 0)
 		return refuse(taking, "is not there");
 	if (!ioctl(taking->fd, TUNGETIFF, &request))
 		return take_tun(taking);
@@ -128,8 +139,7 @@ static int take_listed(struct taking *taking)
 		const size_t len = names ? strcspn(names, ":") : 0;
 
 		taking->fd = FIRST_FD + (int)i;
-		snprintf(taking->name, NAME_SIZE, "%.*s", len ? (int)len : 10,
-			len ? names : "no name given");
+		snprintf(taking->name, NAME_SIZE, "%.*s", (int)len, len ? names : "");
 		error = take(taking);
 		names = names && names[len] ? names + len + 1 : NULL;
 	}
@@ -141,6 +151,10 @@ static int take_wireguards(struct taking *taking)
 	if (!getenv("WG_TUN_FD"))
 		return 0;
 	taking->fd = (int)number_in("WG_TUN_FD");
+	if (taking->fd < 0) {
+		snprintf(taking->why, INHERITED_WHY_SIZE, "WG_TUN_FD is no number of a descriptor");
+		return -EINVAL;
+	}
 	snprintf(taking->name, NAME_SIZE, "WG_TUN_FD");
 	return take(taking);
 }

@@ -549,3 +549,36 @@ int lasting_put_back(const char *state_path, void (*told)(const char *what, cons
 	undo_free(&rest);
 	return error ? error : stored;
 }
+
+static void tell_how_to_remove(const struct note *note, char sentence[LASTING_STAYS_SIZE])
+{
+	const char *netns = note->path ? netns_name(note->path) : NULL;
+
+	if (note->path && !netns)
+		snprintf(sentence, LASTING_STAYS_SIZE,
+			"the device %s stays in %s (Persistent): there, ip link delete dev %s "
+			"removes it",
+			note->name, note->path, note->name);
+	else
+		snprintf(sentence, LASTING_STAYS_SIZE,
+			"the device %s stays (Persistent): ip%s%s link delete dev %s removes it",
+			note->name, netns ? " -n " : "", netns ? netns : "", note->name);
+}
+
+bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE])
+{
+	char path[UNDO_PATH_SIZE];
+	struct undo_lines lines;
+	struct note note;
+	bool stays = false;
+
+	if (undo_path(path, name) || undo_read(path, &lines))
+		return false;
+	for (size_t i = 0; i < lines.count && !stays; i++) {
+		stays = begins(lines.items[i], KEPT_DEVICE " ") && note_read(lines.items[i], &note);
+		if (stays)
+			tell_how_to_remove(&note, sentence);
+	}
+	undo_free(&lines);
+	return stays;
+}

@@ -77,4 +77,9 @@ int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY
  * of one that was killed. 0 or the first -errno, logged; what failed stays noted. */
 int lasting_put_back(const char *state_path, void (*told)(const char *what, const char *value));
 
+/* The device that is kept, as a former start has noted it, and how to remove it: a sentence, for
+ * `culvert down`. False: there is none. */
+enum { LASTING_STAYS_SIZE = LASTING_SUFFIX_SIZE + 128 };
+bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE]);
+
 #endif

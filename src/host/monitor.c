@@ -268,7 +268,7 @@ static int take_signals(struct monitor *monitor)
 static int take_lock(struct monitor *monitor)
 {
 	const char *name = monitor->config->name;
-	char complaint[PLACE_COMPLAINT_SIZE];
+	char complaint[PLACE_COMPLAINT_SIZE], hint[PLACE_HINT_SIZE];
 	int error = monitor->lock < 0 ? lock_take(name, &monitor->lock) : 0;
 
 	if (!error && place_is_others(name, complaint)) {
@@ -281,10 +281,7 @@ static int take_lock(struct monitor *monitor)
 			name);
 	else if (error)
 		monitor_error(monitor, "cannot lock %s/%s.lock: %s%s", place_directory(), name,
-			strerror(-error),
-			rights_is_ordinary()
-				? " (set XDG_RUNTIME_DIR to a directory that is yours alone)"
-				: "");
+			strerror(-error), place_directory_hint(hint));
 	return error;
 }
 

@@ -67,6 +67,24 @@ int place_make_directory(void)
 		       : -EPERM;
 }
 
+const char *place_directory_hint(char hint[PLACE_HINT_SIZE])
+{
+	const char *directory = place_directory(), *slash = strrchr(directory, '/');
+	const int len = (int)(slash - directory);
+	char above[PLACE_DIRECTORY_SIZE];
+	bool missing;
+
+	hint[0] = '\0';
+	if (!rights_is_ordinary())
+		return hint;
+	snprintf(above, sizeof(above), "%.*s", len, directory);
+	missing = access(above, F_OK) < 0 && errno == ENOENT;
+	snprintf(hint, PLACE_HINT_SIZE,
+		" (set XDG_RUNTIME_DIR to a directory that is yours alone%s%s)",
+		missing ? ", as mkdir -m 700 makes one: there is no " : "", missing ? above : "");
+	return hint;
+}
+
 static int path_in(
 	char path[PLACE_PATH_SIZE], const char *directory, const char *name, const char *kind)
 {

@@ -33,6 +33,11 @@ const char *place_directory(void);
  */
 int place_make_directory(void);
 
+/* What an ordinary user can do about a directory for which there is no place, to be put behind an
+ * error: " (...)", or nothing. */
+enum { PLACE_HINT_SIZE = PLACE_DIRECTORY_SIZE + 128 };
+const char *place_directory_hint(char hint[PLACE_HINT_SIZE]);
+
 /* Those in which we may have to do with tunnels, one after the other; then NULL. */
 const char *place_directory_at(size_t i);
 

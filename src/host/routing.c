@@ -432,6 +432,12 @@ int routing_pause(struct monitor *monitor, unsigned seconds, struct text *answer
 	struct routing *routing = &monitor->routing;
 	int error;
 
+	if (monitor->config->network_namespace) {
+		text_add(answer,
+			"problem=there is nothing to open: with NetworkNamespace programs there "
+			"have no way but the tunnel, and the host's own way is open\n");
+		return -ENOENT;
+	}
 	if (!may_pause(monitor)) {
 		text_add(answer,
 			"problem=there is nothing to open: neither a kill switch nor a full "

@@ -215,6 +215,7 @@ host_case() {
 	expect_match "a warning" 'Bridge = nosuch: this host has no such bridge' "$("$build/culvert" check "$(conf a)" 2>&1)"
 	refuses 'Bridge = nosuch: cannot add .*no such device' ns a "$build/culvert" run "$(conf a)"
 	sed -i 's/^Bridge = .*/Bridge = wan/' "$(conf a)"
+	expect_match "a warning of a device" 'Bridge = wan: that is no bridge' "$(ns a "$build/culvert" check "$(conf a)" 2>&1)"
 	refuses 'Bridge = wan: cannot add .*no bridge' ns a "$build/culvert" run "$(conf a)"
 	expect_host_state a "$before_a" "after starts that failed"
 

@@ -93,7 +93,11 @@ own_conf
 
 step "a directory that is not its own"
 start_as_nobody_with XDG_RUNTIME_DIR="$tmp/nowhere"
-says 'cannot lock .*/nowhere/culvert/.*: No such file or directory \(set XDG_RUNTIME_DIR'
+hint="No such file or directory \(set XDG_RUNTIME_DIR to .*, as mkdir -m 700 makes one: there is no $tmp/nowhere\)"
+says "cannot lock .*/nowhere/culvert/.*: $hint"
+install -m 600 -o nobody -g nogroup /dev/null "$tmp/home/shared.key"
+refuses "no name was found for the tunnel: $hint" ns a "${as_nobody[@]}" XDG_RUNTIME_DIR="$tmp/nowhere" \
+	"$tmp/culvert" run --shared-key-file "$tmp/home/shared.key" --address 10.99.0.1/24
 mkdir -p "$tmp/shared/culvert"
 chmod 1777 "$tmp/shared" "$tmp/shared/culvert"
 start_as_nobody_with XDG_RUNTIME_DIR="$tmp/shared"

@@ -102,6 +102,18 @@ background_in b culvert-a "${hand_over[@]}" tun:"$device" -- ip netns exec "$pre
 says 'is not here, but in another network namespace'
 delete_device
 expect_host_state a "$before" "after a device of the same name elsewhere"
+not_there() { # REGEX COMMAND...: with one descriptor more than there is
+	local pattern=$1
+	shift
+	# shellcheck disable=SC2016 # another shell expands it
+	refuses "$pattern" ns a bash -c 'exec 3</dev/null 3<&-; LISTEN_PID=$BASHPID LISTEN_FDS=1 exec "$@"' bash "$@"
+}
+not_there 'descriptor 3, which was handed over, is not there' "${run_root[@]}"
+(umask 077; "$build/culvert" genpsk >"$tmp/shared.key")
+not_there 'descriptor 3, which was handed over, is not there' \
+	"$build/culvert" run --shared-key-file "$tmp/shared.key" --address 10.99.0.1/24 # whose lock has the number
+refuses 'WG_TUN_FD is no number of a descriptor' ns a env WG_TUN_FD=x "${run_root[@]}"
+expect_host_state a "$before" "after descriptors that are not there"
 ns a env LISTEN_PID=1 LISTEN_FDS=5 timeout 3 "${run_root[@]}" >"$tmp/notours.log" 2>&1
 expect_equal "exit status with another's LISTEN_PID" 124 $?
 

@@ -43,10 +43,13 @@ refused() { # REGEX INTERFACE-LINES PEER-LINES
 step "what makes no sense, and what is not there"
 refused 'with NetworkNamespace nothing leaves but by the tunnel' "$interface\nKillSwitch = yes" "$peer"
 refused 'there is no /run/netns/nowhere: ip netns add' "${interface/$netns/nowhere}" "$peer"
+expect_match "a warning" 'warning: NetworkNamespace = nowhere: there is no /run/netns/nowhere' "$("$build/culvert" check "$(conf a)" 2>&1)"
 refused 'is no network namespace' "PrivateKeyFile = a.key\nNetworkNamespace = /proc/self/ns/mnt" "$peer"
+expect_match "a warning" 'warning: .*/ns/mnt is no network namespace' "$("$build/culvert" check "$(conf a)" 2>&1)"
 refused 'ip netns exec' "${interface/$netns//proc/self/ns/net}" "$peer"
 refused 'NetworkNamespace = .* is wrong' "${interface/$netns/a b}" "$peer"
 write_conf a "$interface" "$peer"
+expect_equal "of one that is there" "$(conf a): no errors" "$("$build/culvert" check "$(conf a)" 2>&1)"
 refuses 'entering /run/netns/.* takes root with CAP_SYS_ADMIN \(in a service: the drop-in network-namespace.conf' \
 	ns a setpriv --bounding-set -sys_admin --inh-caps -sys_admin timeout 20 "$build/culvert" run "$(conf a)"
 must ip -n "$netns" link add "$device" type bridge
@@ -77,6 +80,8 @@ expect_equal "the engine's namespace" "$(here "$(status_of a .pid)")" "$(here "$
 step "DNS is that of programs in the namespace"
 expect_match "its resolv.conf" 'nameserver 10.9.0.2.search example.net' "$(ip netns exec "$netns" cat /etc/resolv.conf | paste -sd ' ')"
 expect_match "ours" 'nameserver 127.0.0.1' "$(ns a cat /etc/resolv.conf)"
+refuses 'nothing to open: with NetworkNamespace' ns a "$build/culvert" pause "$device" 4
+expect_match "its resolv.conf after that" '10.9.0.2' "$(cat "$resolv")"
 cmp -s /etc/resolv.conf "$resolv" && fail "this machine's resolv.conf is the tunnel's"
 
 step "a reload: routes and addresses there"

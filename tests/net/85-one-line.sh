@@ -72,6 +72,10 @@ step "Ctrl-C"
 ends_well call a INT
 expect_host_state a "$before" "after Ctrl-C"
 
+for command in status reload; do
+	refuses 'culvert0 is not running$' in_place a "$build/culvert" $command culvert0
+done
+
 step "killed, with all its traffic in the tunnel and the kill switch closed; down by the name"
 all=("${calling[@]}" --allowed-ips 0.0.0.0/0 --allowed-ips ::/0 --kill-switch)
 starts call a "${all[@]}"
@@ -97,6 +101,7 @@ expect_host_state a "$before" "after the next one"
 
 step "two that start at once; a file and a device that have a name already"
 touch "$tmp/a/etc/culvert/culvert1.conf"
+refuses 'culvert1 is not running .start it: culvert run culvert1.$' in_place a "$build/culvert" status culvert1
 must ip -n "$prefix-a" link add culvert2 type veth peer name other
 # The first takes 2 s from the moment in which it has chosen its name.
 ! command -v strace >/dev/null || under=(strace -D -o /dev/null -P "$tmp/k" -e inject=openat:delay_enter=2000000)

@@ -116,8 +116,8 @@ static void test_unreachable(void **state)
 		int error, status;
 		const char *says;
 	} cases[] = {
-		{ -ENOENT, CLI_DOWN, "office is not running (start it: culvert run office)" },
-		{ -ECONNREFUSED, CLI_DOWN, "office is not running (start it: culvert run office)" },
+		{ -ENOENT, CLI_DOWN, "office is not running\n" },
+		{ -ECONNREFUSED, CLI_DOWN, "office is not running\n" },
 		{ -EACCES, CLI_FAILED, "only root may" },
 		{ -ETIMEDOUT, CLI_FAILED, "cannot ask office: " },
 	};
