@@ -2,8 +2,8 @@
 /*
  * To be preloaded: the allocation whose number ALLOCS_FAIL says is refused, once. Each process
  * counts its own from 1; one that a fork has made goes on counting. With ALLOCS_COUNT, the name of
- * a file, each says there at its end how many there were: "PID COUNT". Those in getpwnam are left
- * out.
+ * a file, each says there at its end how many there were: "PID COUNT". Those in getpwnam
+ * and seccomp_load are left out.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +18,7 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 
 static unsigned long number, refused;
-static bool in_lookup;
+static bool in_library;
 
 static void __attribute__((constructor)) begin(void)
 {
@@ -41,10 +41,23 @@ static void __attribute__((destructor)) end(void)
 
 static bool is_refused(void)
 {
-	if (in_lookup || ++number != refused)
+	if (in_library || ++number != refused)
 		return false;
 	errno = ENOMEM;
 	return true;
+}
+
+/* libseccomp, too, frees twice what it has got no memory for (2.5.4). Nothing was changed then. */
+int seccomp_load(void *filter);
+int seccomp_load(void *filter)
+{
+	int (*real)(void *) = (int (*)(void *))dlsym(RTLD_NEXT, "seccomp_load");
+	int error;
+
+	in_library = true;
+	error = real(filter);
+	in_library = false;
+	return error;
 }
 
 /* glibc's look-ups crash without memory, by themselves. */
@@ -54,9 +67,9 @@ struct passwd *getpwnam(const char *name)
 		(struct passwd * (*)(const char *)) dlsym(RTLD_NEXT, "getpwnam");
 	struct passwd *found;
 
-	in_lookup = true;
+	in_library = true;
 	found = real(name);
-	in_lookup = false;
+	in_library = false;
 	return found;
 }
 
