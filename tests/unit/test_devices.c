@@ -63,8 +63,8 @@ static void namespaces(void **state)
 	static const struct {
 		const char *given, *path, *name, *resolv_conf;
 	} cases[] = {
-		{ "work", "/run/netns/work", "work", "/etc/netns/work/resolv.conf" },
-		{ "/run/netns/work", "/run/netns/work", "work", "/etc/netns/work/resolv.conf" },
+		{ "cell", "/run/netns/cell", "cell", "/etc/netns/cell/resolv.conf" },
+		{ "/run/netns/cell", "/run/netns/cell", "cell", "/etc/netns/cell/resolv.conf" },
 		{ "/var/run/netns/a.b", "/var/run/netns/a.b", "a.b", "/etc/netns/a.b/resolv.conf" },
 		{ "/proc/1/ns/net", "/proc/1/ns/net", NULL, NULL },
 		{ "/run/netns/a/b", "/run/netns/a/b", NULL, NULL },
