@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /* Random numbers that follow from a fuzz target's input. */
 #include "fuzz.h"
+#include "../random.h"
 
 #include <sodium.h>
 
 static uint64_t state;
 
-/* splitmix64 */
 uint64_t fuzz_random(void)
 {
-	uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
+	return splitmix64(&state);
 }
 
 static const char *seeded_name(void)

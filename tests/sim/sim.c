@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/tunnel_internal.h"
+#include "../random.h"
 
 enum { MAGIC = 0xc5, TRACE_LEN = 24, IDLE_TICKS_MAX = 2000 };
 
@@ -15,16 +16,6 @@ enum { MAGIC = 0xc5, TRACE_LEN = 24, IDLE_TICKS_MAX = 2000 };
 static uint64_t sodium_state;
 static bool forced;
 static uint32_t forced_value;
-
-/* splitmix64 */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 static const char *seeded_name(void)
 {
@@ -43,7 +34,7 @@ static uint32_t seeded_random(void)
 		forced = false;
 		return forced_value;
 	}
-	return (uint32_t)next_random(&sodium_state);
+	return (uint32_t)splitmix64(&sodium_state);
 }
 
 static void seeded_buf(void *buf, size_t len)
@@ -51,7 +42,7 @@ static void seeded_buf(void *buf, size_t len)
 	uint8_t *bytes = buf;
 
 	for (size_t i = 0; i < len; i++)
-		bytes[i] = (uint8_t)next_random(&sodium_state);
+		bytes[i] = (uint8_t)splitmix64(&sodium_state);
 }
 
 static struct randombytes_implementation seeded = {
@@ -62,7 +53,7 @@ static struct randombytes_implementation seeded = {
 
 uint64_t sim_random(struct sim *sim, uint64_t limit)
 {
-	return limit ? next_random(&sim->random) % limit : 0;
+	return limit ? splitmix64(&sim->random) % limit : 0;
 }
 
 static bool chance(struct sim *sim, unsigned of_thousand)

@@ -18,23 +18,12 @@
 
 #include "core/cookie.h"
 #include "core/noise.h"
+#include "../random.h"
 
 #define SECOND UINT64_C(1000000000)
 #define START (1000 * SECOND)
 
 static const struct noise_fields no_fields;
-static uint64_t random_state;
-
-/* splitmix64 */
-static inline uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
 static inline void fill_random(void *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "core/offload.h"
+#include "../random.h"
 
 enum {
 	FIN = 0x01,
@@ -46,18 +47,6 @@ static inline const char *next_link(const char *present)
 	}
 	link_header = link_header ? link_header + 4 : 14;
 	return link_header <= 22 ? names[(link_header - 14) / 4] : NULL;
-}
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static inline uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
 }
 
 /* How often, where IP packets take so many: much of the way is the same for frames. */

@@ -11,18 +11,7 @@
 #include <cmocka.h>
 
 #include "core/checksum.h"
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
+#include "../random.h"
 
 /* RFC 1071 as it is written: big-endian words, a carry put back as soon as there is one. */
 static uint16_t slow_fold(const uint8_t *data, size_t len)

@@ -16,6 +16,7 @@
 
 #include "core/cookie.h"
 #include "vectors/handshake.h"
+#include "../random.h"
 
 #define SECOND UINT64_C(1000000000)
 #define START (1000 * SECOND)
@@ -25,18 +26,6 @@ enum {
 	INITIATION_LEN = 148,
 	RESPONSE_LEN = 92,
 };
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 static struct endpoint make_endpoint(const char *text)
 {

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/fields.h"
+#include "../random.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -24,18 +25,6 @@
 #define ASAN_POISON_MEMORY_REGION(at, len) ((void)(at), (void)(len))
 #define ASAN_UNPOISON_MEMORY_REGION(at, len) ((void)(at), (void)(len))
 #endif
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 static void append(struct noise_fields *out, unsigned type, const void *value, size_t len)
 {

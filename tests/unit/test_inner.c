@@ -12,18 +12,7 @@
 #include <cmocka.h>
 
 #include "core/inner.h"
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
+#include "../random.h"
 
 /* RFC 1071: the ones' complement sum of the header's 16-bit words. */
 static uint32_t sum_words(const uint8_t *header, size_t len)

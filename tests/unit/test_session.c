@@ -13,22 +13,11 @@
 #include <sodium.h>
 
 #include "core/session.h"
+#include "../random.h"
 
 #define SECOND UINT64_C(1000000000)
 
 enum { WINDOW = 8128 };
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 /* The naive window: all counters ever accepted that may still matter, in a list. */
 struct oracle {

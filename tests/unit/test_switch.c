@@ -8,20 +8,9 @@
 #include <sodium.h>
 
 #include "core/switch.h"
+#include "../random.h"
 
 #define SECOND WIRE_SECOND
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 /* The address of a number, unicast. */
 static const uint8_t *address_of(unsigned number)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/table.h"
+#include "../random.h"
 
 enum { ENTRIES = 400 };
 
@@ -20,18 +21,6 @@ struct entry {
 	bool in;
 	bool found;
 };
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static uint64_t next_random(void)
-{
-	uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 /* Exactly the entries with this hash that are in, each once. */
 static void check_find(struct table *table, struct entry *entries, uint64_t hash)
