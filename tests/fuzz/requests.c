@@ -188,13 +188,14 @@ static bool read_answer(struct sent_answer *answer, struct fuzz_input *input)
 	return answer->len || answer->fd_count; /* an empty one says nothing */
 }
 
+/* IPv6's may be 2, which says that it is IPv4's too: then there is no other. */
 static bool is_good(const struct sent_answer *answer)
 {
 	static const uint8_t no_error[4];
+	const uint8_t v4 = answer->bytes[10], v6 = answer->bytes[11];
 
-	return answer->len == 12 && !memcmp(answer->bytes + 4, no_error, 4) &&
-	       answer->bytes[10] <= 1 && answer->bytes[11] <= 1 && answer->fd_count &&
-	       answer->fd_count == (size_t)answer->bytes[10] + answer->bytes[11];
+	return answer->len == 12 && !memcmp(answer->bytes + 4, no_error, 4) && v4 <= 1 &&
+	       v6 <= 2 - v4 && answer->fd_count && answer->fd_count == v4 + (size_t)(v6 > 0);
 }
 
 /* What the engine makes of a row of answers, in words: the first that bears its serial number, or
@@ -231,7 +232,8 @@ static void take_answers(struct fuzz_input *input)
 	FUZZ_CHECK(!error == (deciding && is_good(deciding)), "error %d", error);
 	if (!error)
 		FUZZ_CHECK((sockets.v4 >= 0) == deciding->bytes[10] &&
-				   (sockets.v6 >= 0) == deciding->bytes[11],
+				   (sockets.v6 >= 0) == (deciding->bytes[11] > 0) &&
+				   sockets.both == (deciding->bytes[11] == 2),
 			"other sockets than announced");
 	__wrap_udp_close(&sockets);
 	close(ends[0]);
