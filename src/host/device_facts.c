@@ -312,12 +312,18 @@ static int list(struct netlink *netlink, struct listing *listing, uint16_t type,
 	return error == -EOPNOTSUPP || error == -EAFNOSUPPORT ? 0 : error;
 }
 
-static int list_all(struct netlink *netlink, struct listing *listing)
+static int list_all(struct netlink *netlink, void *context)
 {
 	static const uint16_t types[] = { RTM_GETADDR, RTM_GETROUTE };
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct listing *listing = context;
 	int error = 0;
 
+	listing->error = 0;
+	if (listing->lines)
+		undo_free(listing->lines);
+	if (listing->messages)
+		text_free(listing->messages);
 	for (size_t i = 0; i < 4 && !error; i++)
 		error = list(netlink, listing, types[i / 2], families[i % 2]);
 	return error ? error : listing->error;
@@ -329,7 +335,7 @@ int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_
 	int error;
 
 	*lines = (struct undo_lines){ 0 };
-	error = list_all(netlink, &listing);
+	error = netlink_list(netlink, list_all, &listing);
 	if (error)
 		undo_free(lines);
 	return error;
@@ -344,7 +350,7 @@ int device_copy_take(
 	int error;
 
 	copy->messages = (struct text){ 0 };
-	error = list_all(netlink, &listing);
+	error = netlink_list(netlink, list_all, &listing);
 	if (!error && copy->messages.failed)
 		error = -ENOMEM;
 	if (error)

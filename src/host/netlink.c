@@ -10,6 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ enum {
 	REQUEST_SIZE = 512, /* the largest request here is a route with some five attributes */
 	ERRNO_MAX = 4095,
 	ANSWER_SIZE = 32768, /* what the kernel fills at most with one part of a dump */
+	LIST_TRIES = 8,
 };
 
 /* A request being written. */
@@ -74,10 +76,26 @@ static void *request_begin(
 	return mnl_nlmsg_put_extra_header(&request->header, header_len);
 }
 
+/* Takes the mark of a list that changed while it was told out of sound messages: libmnl would stop
+ * at it, and the kernel refuses a new question before all of the old answer is read. */
+static bool take_mark(void *messages, size_t len)
+{
+	struct nlmsghdr *message = messages;
+	int left = (int)len;
+	bool marked = false;
+
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		marked |= message->nlmsg_flags & NLM_F_DUMP_INTR;
+		message->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+	}
+	return marked;
+}
+
 int netlink_run(struct netlink *netlink, struct nlmsghdr *request,
 	int (*callback)(const struct nlmsghdr *header, void *context), void *context)
 {
-	uint8_t answer[ANSWER_SIZE];
+	alignas(struct nlmsghdr) uint8_t answer[ANSWER_SIZE];
+	bool changed = false;
 	ssize_t len;
 	int state;
 
@@ -98,6 +116,7 @@ int netlink_run(struct netlink *netlink, struct nlmsghdr *request,
 		len = (ssize_t)rtnews_sound(answer, (size_t)len);
 		if (!len)
 			return -EPROTO;
+		changed |= take_mark(answer, (size_t)len);
 		state = mnl_cb_run(
 			answer, (size_t)len, netlink->sequence, netlink->port, callback, context);
 		if (state < 0 && errno == EPROTO)
@@ -105,8 +124,18 @@ int netlink_run(struct netlink *netlink, struct nlmsghdr *request,
 					    */
 	} while (state > MNL_CB_STOP);
 	if (state >= 0)
-		return 0;
+		return changed ? -EINTR : 0;
 	return errno > 0 && errno <= ERRNO_MAX ? -errno : -EPROTO;
+}
+
+int netlink_list(
+	struct netlink *netlink, int (*ask)(struct netlink *netlink, void *context), void *context)
+{
+	int error = -EINTR;
+
+	for (int i = 0; i < LIST_TRIES && error == -EINTR; i++)
+		error = ask(netlink, context);
+	return error == -EINTR ? -EAGAIN : error;
 }
 
 static int request_run(
@@ -272,16 +301,23 @@ static int bridge_on_link(const struct nlmsghdr *header, void *context)
 	return MNL_CB_OK;
 }
 
+static int search_bridge(struct netlink *netlink, void *context)
+{
+	struct bridge_search *search = context;
+	struct request request;
+	struct ifinfomsg *link = request_begin(&request, RTM_GETLINK, NLM_F_DUMP, sizeof(*link));
+
+	link->ifi_family = AF_UNSPEC;
+	*search = (struct bridge_search){ .bridge = search->bridge, .port = search->port };
+	return request_run(netlink, &request, bridge_on_link, search);
+}
+
 int netlink_bridge_get(
 	struct netlink *netlink, unsigned bridge, unsigned port, struct netlink_bridge *facts)
 {
 	struct bridge_search search = { .bridge = bridge, .port = port };
-	struct request request;
-	struct ifinfomsg *link = request_begin(&request, RTM_GETLINK, NLM_F_DUMP, sizeof(*link));
-	int error;
+	const int error = netlink_list(netlink, search_bridge, &search);
 
-	link->ifi_family = AF_UNSPEC;
-	error = request_run(netlink, &request, bridge_on_link, &search);
 	if (error)
 		return error;
 	if (!search.there)
@@ -521,6 +557,7 @@ int netlink_route_get(struct netlink *netlink, const struct sockaddr *to, uint32
 
 /* The best default route so far. */
 struct route_best {
+	uint8_t family;
 	struct netlink_route route;
 	uint32_t metric;
 };
@@ -542,19 +579,25 @@ static int route_on_dumped(const struct nlmsghdr *header, void *context)
 	return MNL_CB_OK;
 }
 
+static int search_default(struct netlink *netlink, void *context)
+{
+	struct route_best *best = context;
+	struct request request;
+	struct rtmsg *message = request_begin(&request, RTM_GETROUTE, NLM_F_DUMP, sizeof(*message));
+
+	message->rtm_family = best->family;
+	*best = (struct route_best){ .family = best->family };
+	return request_run(netlink, &request, route_on_dumped, best);
+}
+
 int netlink_route_default(struct netlink *netlink, struct netlink_route *route)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 
 	for (size_t i = 0; i < sizeof(families); i++) {
-		struct request request;
-		struct route_best best = { 0 };
-		struct rtmsg *message =
-			request_begin(&request, RTM_GETROUTE, NLM_F_DUMP, sizeof(*message));
-		int error;
+		struct route_best best = { .family = families[i] };
+		const int error = netlink_list(netlink, search_default, &best);
 
-		message->rtm_family = families[i];
-		error = request_run(netlink, &request, route_on_dumped, &best);
 		if (error && error != -EOPNOTSUPP)
 			return error;
 		if (best.route.interface) {

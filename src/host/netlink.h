@@ -30,9 +30,15 @@ int netlink_open(struct netlink **netlink);
 void netlink_close(struct netlink *netlink); /* NULL is allowed */
 
 /* Sends any request, whose sequence number it sets, and hands each message of the answer to the
- * callback (NULL: only success counts), which returns 1 to go on, or -1 with errno. */
+ * callback (NULL: only success counts), which returns 1 to go on, or -1 with errno. -EINTR: what
+ * was listed changed meanwhile (NLM_F_DUMP_INTR), so something may be missing, or told twice. */
 int netlink_run(struct netlink *netlink, struct nlmsghdr *request,
 	int (*callback)(const struct nlmsghdr *header, void *context), void *context);
+
+/* Asks for a list until it is told as a whole: ask begins with nothing each time. Its result;
+ * -EAGAIN: the list changes too fast. */
+int netlink_list(
+	struct netlink *netlink, int (*ask)(struct netlink *netlink, void *context), void *context);
 
 int netlink_link_set_mtu(struct netlink *netlink, unsigned interface, unsigned mtu);
 int netlink_link_set_up(struct netlink *netlink, unsigned interface, bool up);
