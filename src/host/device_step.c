@@ -28,17 +28,31 @@
 #define TUNGETDEVNETNS _IO('T', 227)
 #endif
 
-enum {
-	RESET_TRIES =
-		50, /* of a tunnel that was killed a moment ago the engine is about to notice */
-	ATTACHED_SIZE = 16 + LASTING_SUFFIX_SIZE,
-};
+/* The engine of a tunnel that was killed a moment ago is about to notice. */
+enum { RESET_TRIES = 50 };
+
+enum { ATTACHED_SIZE = 16 + LASTING_SUFFIX_SIZE };
 
 /* ---- where it is ---- */
 
+static int enter(const struct monitor *monitor, int *before)
+{
+	*before = -1;
+	if (monitor->netns < 0)
+		return 0;
+	*before = netns_enter(monitor->netns);
+	return *before < 0 ? *before : 0;
+}
+
+static void leave(int before)
+{
+	if (before >= 0)
+		netns_leave(before);
+}
+
 static int open_namespace(struct monitor *monitor, char path[PATH_MAX])
 {
-	int error = netns_path(path, monitor->config->network_namespace);
+	int before, error = netns_path(path, monitor->config->network_namespace);
 	char resolv_conf[PATH_MAX];
 
 	if (error)
@@ -51,7 +65,11 @@ static int open_namespace(struct monitor *monitor, char path[PATH_MAX])
 		monitor->dns_places.resolv_conf = monitor->netns_resolv_conf = strdup(resolv_conf);
 	if (!monitor->netns_path || !monitor->dns_places.resolv_conf)
 		return -ENOMEM;
-	return netns_netlink_open(path, &monitor->inside);
+	error = enter(monitor, &before);
+	if (!error)
+		error = netlink_open(&monitor->inside);
+	leave(before);
+	return error;
 }
 
 int device_step_open(struct monitor *monitor)
@@ -82,21 +100,6 @@ void device_step_close(struct monitor *monitor)
 	free(monitor->netns_path);
 	free(monitor->netns_resolv_conf);
 	lasting_free(&monitor->lasting);
-}
-
-static int enter(const struct monitor *monitor, int *before)
-{
-	*before = -1;
-	if (monitor->netns < 0)
-		return 0;
-	*before = netns_enter(monitor->netns);
-	return *before < 0 ? *before : 0;
-}
-
-static void leave(int before)
-{
-	if (before >= 0)
-		netns_leave(before);
 }
 
 static int kind(bool tap)
@@ -158,15 +161,11 @@ static int reset(const char *device, int flags)
 
 static int reset_there(const char *path, const char *device, int flags)
 {
-	int fd, before, error;
+	int before, error;
 
 	if (!path)
 		return reset(device, flags);
-	fd = netns_open(path);
-	if (fd < 0)
-		return fd;
-	before = netns_enter(fd);
-	close(fd);
+	before = netns_enter_path(path);
 	if (before < 0)
 		return before;
 	error = reset(device, flags);

@@ -78,6 +78,18 @@ int netns_enter(int fd)
 	return error;
 }
 
+int netns_enter_path(const char *path)
+{
+	const int fd = netns_open(path);
+	int before;
+
+	if (fd < 0)
+		return fd;
+	before = netns_enter(fd);
+	close(fd);
+	return before;
+}
+
 void netns_leave(int before)
 {
 	const int error = enter(before);
@@ -92,15 +104,11 @@ void netns_leave(int before)
 
 int netns_netlink_open(const char *path, struct netlink **netlink)
 {
-	int fd, before, error;
+	int before, error;
 
 	if (!path)
 		return netlink_open(netlink);
-	fd = netns_open(path);
-	if (fd < 0)
-		return fd;
-	before = netns_enter(fd);
-	close(fd);
+	before = netns_enter_path(path);
 	if (before < 0)
 		return before;
 	error = netlink_open(netlink);

@@ -24,6 +24,9 @@ int netns_open(const char *path);
  * it is where it was. Takes CAP_SYS_ADMIN, which need but be permitted. */
 int netns_enter(int fd);
 
+/* As both: a namespace by its path. */
+int netns_enter_path(const char *path);
+
 /* Back. It ends the process if that fails: what it does next would befall another network. */
 void netns_leave(int before);
 
