@@ -460,6 +460,16 @@ static int name_file(struct config *config, struct config_problems *problems, co
 	return config->path && config->name && problems->file ? 0 : -ENOMEM;
 }
 
+int config_hand_out(struct config_parser *parser, int error, struct config **config)
+{
+	free(parser->lines);
+	if (error)
+		config_free(parser->config);
+	else
+		*config = parser->config;
+	return error;
+}
+
 static int load(
 	const struct source *source, struct config **config, struct config_problems *problems)
 {
@@ -483,12 +493,7 @@ static int load(
 	if (error != -ENOMEM)
 		error = problems->errors ? -EINVAL : 0;
 out:
-	free(parser.lines);
-	if (error)
-		config_free(parser.config);
-	else
-		*config = parser.config;
-	return error;
+	return config_hand_out(&parser, error, config);
 }
 
 int config_load_from(const char *directory, const char *name_or_path, struct config **config,

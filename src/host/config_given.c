@@ -144,10 +144,5 @@ int config_load_given(const char *name, const struct config_given *given, size_t
 	if (!error && problems->errors)
 		error = -EINVAL;
 out:
-	free(parser.lines);
-	if (error)
-		config_free(parser.config);
-	else
-		*config = parser.config;
-	return error;
+	return config_hand_out(&parser, error, config);
 }

@@ -72,6 +72,9 @@ struct config_shown {
 /* config.c. 0 or -ENOMEM; what is wrong with the text is among the problems. The parser's
  * configuration has nothing yet but path and name. */
 int config_parse_text(struct config_parser *parser, const char *text, size_t len);
+
+/* The end of a reading: *config is what was read, or nothing is left of it. Returns error. */
+int config_hand_out(struct config_parser *parser, int error, struct config **config);
 /* Says what is wrong with a file that holds a secret, or NULL. */
 const char *config_secret_complaint(const char *path, const struct stat *status);
 
