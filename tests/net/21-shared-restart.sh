@@ -22,8 +22,7 @@ for killed in a b; do
 		step "$killed is killed and started again; $talker talks first"
 		kill_hard "culvert-$killed"
 		wait_for 3 "$killed's device goes with it" no_device "$killed"
-		start_culvert "$killed" "$(conf "$killed")"
-		wait_tunnel "$killed"
+		bring_up "$killed"
 		back_within_5_s "$talker" "$([ "$talker" = a ] && printf b || printf a)" "kill -9 of $killed"
 		pings b "${inside6[a]}"
 		pings a "${inside6[b]}"
@@ -39,14 +38,12 @@ unset "pid_of[culvert-a]"
 no_device a || fail "the device is still there"
 
 step "only the monitor is killed: the engine ends as well"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 engine=$(engine_pid a)
 kill -9 "${pid_of[culvert-a]}"
 wait_for 5 "the engine ends" test ! -d "/proc/$engine"
 unset "pid_of[culvert-a]"
 wait_for 3 "the device goes" no_device a
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 back_within_5_s a b "kill -9 of the monitor"
 pass

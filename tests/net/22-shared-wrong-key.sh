@@ -26,8 +26,7 @@ done
 step "the right key, and it works"
 stop_culvert b
 sed -i 's/other.key/shared.key/' "$(conf b)"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 pings a "${inside4[b]}" 10
 pings b "${inside4[a]}"
 pass

@@ -35,8 +35,7 @@ stop_culvert a
 step "wireguard-go begins"
 wg_set b listen-port "$port" peer "$(public a)" endpoint "$(endpoint_of a 4)"
 write_conf a "PrivateKeyFile = a.key" "PublicKey = $(public b)\nPresharedKeyFile = psk\n$(allowed b)"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 pings b "${inside4[a]}" 25
 pings_both a b
 stop_culvert a

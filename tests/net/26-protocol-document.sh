@@ -14,8 +14,7 @@ python_ready() { grep -q '^ready$' "$tmp/python-$1.log"; }
 stranger() {
 	background_in a "python-$1" python3 -B "$(dirname "$0")/26-protocol-document.py" "$1" "$tmp"
 	wait_for 10 "the Python end listens" python_ready "$1"
-	start_culvert b "$(conf b)"
-	wait_tunnel b
+	bring_up b
 	wait_for 60 "the Python end is done" gone "python-$1"
 	wait "${pid_of[python-$1]}" || fail "the Python end: $(tail -n 1 "$tmp/python-$1.log")"
 	unset "pid_of[python-$1]"

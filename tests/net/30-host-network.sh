@@ -10,8 +10,7 @@ in_table() { ip -n "$prefix-a" -j route show table "$1" | jq -r --arg dev "$(dev
 # around INTERFACE-LINES PEER-LINES: writes a's file and starts it.
 start_with() {
 	write_conf a "PrivateKeyFile = a.key\n$1" "PublicKey = $(public b)\n$2"
-	start_culvert a "$(conf a)"
-	wait_tunnel a
+	bring_up a
 }
 stop_and_compare() {
 	stop_culvert a

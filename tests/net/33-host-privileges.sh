@@ -52,8 +52,7 @@ step "it works without privileges: a new port, a lost session"
 wg_set a listen-port 40001
 pings a "${inside4[b]}"
 stop_culvert b
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 pings a "${inside4[b]}" 25
 
 step "the user is known after a reload, too"

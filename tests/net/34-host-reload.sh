@@ -24,8 +24,7 @@ for name in b c; do
 done
 before=$(host_state a)
 write_conf a "PrivateKeyFile = a.key" "$(peer_b)"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 pings_both a b
 session=$(handshake_time a b)
 same_session() { expect_equal "b's handshake after $1" "$session" "$(handshake_time a b)"; }

@@ -44,8 +44,7 @@ far_side
 own_names a
 make_keys a b
 write_conf b "PrivateKeyFile = b.key" "PublicKey = $(public a)\n$(allowed a)"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 pings a "$far4"
 pings a "$far6"
 tun=$(dev a)

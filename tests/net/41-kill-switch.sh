@@ -52,17 +52,12 @@ write_a() { # ALLOWED-IPS [INTERFACE-LINES]
 	write_conf a "PrivateKeyFile = a.key\nKillSwitch = yes\n${2:-}" \
 		"PublicKey = $(public b)\nAllowedIPs = $1\nEndpoint = $(endpoint_of b 4)\nPersistentKeepalive = 1"
 }
-start_a() {
-	start_culvert a "$(conf a)"
-	wait_tunnel a
-}
 
 two_ends_with_middle
 far_side
 make_keys a b
 write_conf b "PrivateKeyFile = b.key" "PublicKey = $(public a)\n$(allowed a)"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 before=$(host_state a)
 leak="ether src $(ns a cat /sys/class/net/wan/address) and not (($sealed) or $neighbours)"
 background_in a chatter python3 "$tmp/chatter.py" "$far4" "$far6"
@@ -97,7 +92,7 @@ capture a closed "$leak"
 sleep 1
 
 step "the tunnel takes it over, comes, and dies in every way"
-start_a
+bring_up a
 through || fail "not all goes through the tunnel"
 pings a "$far4"
 pings a "$far6"
@@ -106,18 +101,18 @@ kill -9 "$(engine_pid a)"
 wait_for 10 "culvert ends" gone culvert-a
 expect_closed "after kill -9 of the engine"
 sleep 0.5
-start_a
+bring_up a
 kill -9 "$(status_of a .pid)"
 wait_for 10 "the device goes" no_device a
 expect_closed "after kill -9 of the monitor"
 sleep 0.5
-start_a
+bring_up a
 pings a "$far6"
 kill_hard culvert-a
 wait_for 10 "the device goes" no_device a
 expect_closed "after kill -9 of both"
 sleep 0.5
-start_a
+bring_up a
 must ip -n "$prefix-a" link del "$tun"
 wait_for 10 "culvert ends" gone culvert-a
 expect_closed "after the device was deleted"
@@ -130,7 +125,7 @@ must ns a env SERVICE_RESULT=signal "$build/culvert" down "$tun"
 expect_closed "after a service failed"
 
 step "the peer dies, the network changes, rules are removed"
-start_a
+bring_up a
 pings a "$far4"
 stop_background culvert-b KILL
 sleep 0.5
@@ -142,8 +137,7 @@ must ip -n "$prefix-a" link set wan up
 address a wan 2001:db8:a::1/64
 must ip -n "$prefix-a" -4 route add default via "${outside4[m_a]}"
 must ip -n "$prefix-a" -6 route add default via "${outside6[m_a]}"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 pings a "$far4" 30
 pings a "$far6"
 # Without its default route the table's last one counts.
@@ -182,7 +176,7 @@ expect_host_state a "$before" "after SIGTERM"
 [ ! -e "$state" ] || fail "a state file is left"
 
 step "culvert down opens what a crash left closed"
-start_a
+bring_up a
 refuses "is running" down
 kill_hard culvert-a
 wait_for 10 "the device goes" no_device a
@@ -199,7 +193,7 @@ write_a "0.0.0.0/0"
 must ns a "$build/culvert" block "$(conf a)"
 sleep 0.2
 capture a four "$leak"
-start_a
+bring_up a
 expect_equal "IPv4" "$tun" "$(route_to "$far4")"
 expect_equal "IPv6" none "$(route_to "$far6")"
 pings a "$far4"
@@ -216,13 +210,13 @@ expect_host_state a "$before" "after a tunnel for IPv4 alone"
 
 step "a split tunnel: closed is what goes through it, and no more"
 write_a "203.0.113.0/24, ${inside4[b]}/32, ${inside6[b]}/128, 2001:db8:f::/64"
-start_a
+bring_up a
 through || fail "the split tunnel does not take the way to the far side"
 kill_hard culvert-a
 wait_for 10 "the device goes" no_device a
 expect_closed "split"
 pings a "${outside4[b]}"
-start_a
+bring_up a
 pings a "$far4"
 pings a "$far6"
 must ip -n "$prefix-a" route del unreachable 203.0.113.0/24
@@ -232,7 +226,7 @@ wait_for 5 "the blocked route is back" blocked_again
 step "the address' own network: its route is the tunnel's, and no other is needed"
 stop_culvert a
 write_a "${inside4[b]%.*}.0/24, ${inside6[b]}/128"
-start_a
+bring_up a
 pings a "${inside4[b]}"
 sed -i 's/^KillSwitch.*/KillSwitch = no/' "$(conf a)"
 must ns a "$build/culvert" reload "$tun"
@@ -244,7 +238,7 @@ kill_hard culvert-a
 wait_for 10 "the device goes" no_device a
 expect_equal "the way to the other end after kill -9" nonenone "$(route_to "${inside4[b]}")$(route_to "${inside6[b]}")"
 write_a "203.0.113.0/24, ${inside4[b]}/32, ${inside6[b]}/128, 2001:db8:f::/64"
-start_a
+bring_up a
 
 step "reload takes the switch away and brings it back"
 sed -i 's/^KillSwitch.*/KillSwitch = no/' "$(conf a)"

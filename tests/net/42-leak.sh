@@ -92,8 +92,7 @@ printf '127.0.0.1 localhost\n%s %s\n' "${outside4[b]}" "$name" >"$host_etc/hosts
 printf 'nameserver %s\noptions timeout:1 attempts:1\n' "$far4" >"$host_etc/resolv.conf"
 make_keys a b
 write_conf b "PrivateKeyFile = b.key" "PublicKey = $(public a)\n$(allowed a)"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 for each in "4:$far4" "6:[$far6]"; do
 	background_in b "sink${each%%:*}" socat -u "TCP${each%%:*}-LISTEN:7,bind=${each#*:},fork,reuseaddr" OPEN:/dev/null
 done
@@ -152,8 +151,7 @@ start_a
 step "the peer goes and comes; reload; rules and routes that others remove"
 stop_background culvert-b KILL
 run_chatter 1
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 pings a "$far4" 30
 must ns a "$build/culvert" reload "$tun"
 write_a "0.0.0.0/0, ::/0, 10.80.0.0/16" "$name:$port" "MTU = 1380"

@@ -16,8 +16,7 @@ rename() { # ADDRESS...: what the name leads to from now on
 }
 start_a() { # PEER-LINES: a's tunnel, anew
 	write_conf a "PrivateKeyFile = a.key" "PublicKey = $(public b)\n$(allowed b)\nCipher = auto\nEndpoint = $name:$port\n$1"
-	start_culvert a "$(conf a)"
-	wait_tunnel a
+	bring_up a
 }
 # Something always wants to get through, but not so often that a lost packet matters.
 lively() { background_in a ping ping -n -q -i 0.5 "${inside4[b]}"; }
@@ -26,8 +25,7 @@ two_ends
 own_names a
 make_keys a b
 write_conf b "PrivateKeyFile = b.key" "PublicKey = $(public a)\n$(allowed a)\nCipher = auto"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 
 step "two addresses, of which the first is dead"
 rename 192.0.2.3 "${outside4[b]}"

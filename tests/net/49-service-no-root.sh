@@ -61,8 +61,7 @@ interface="PrivateKeyFile = a.key\nMetrics = 127.0.0.1:$metrics_port"
 peer="Name = berlin\nPublicKey = $(public b)\nAllowedIPs = 10.80.0.0/16\n$(allowed b)\nEndpoint = peer.example:$port"
 write_conf a "$interface" "$peer"
 write_conf b "PrivateKeyFile = b.key" "PublicKey = $(public a)\n$(allowed a)"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 before=$(host_state a)
 start_manager
 make_place

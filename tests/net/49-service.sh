@@ -79,8 +79,7 @@ grep -q "${inside4[b]}.*$(dev a)" "$tmp/routes" || fail "no route to b when Post
 wait_for 5 "the status line" told "^STATUS=$(dev a) is up, MTU [0-9]+"
 ! grep -q 'NOTIFY_SOCKET\|WATCHDOG\|CREDENTIALS' "$tmp/environment" ||
 	fail "hooks find the manager or the keys in their environment"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 pings a "${inside4[b]}" 20
 
 step "the watchdog is fed while the engine answers"

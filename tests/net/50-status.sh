@@ -27,8 +27,7 @@ write_conf a "PrivateKeyFile = a.key" \
 	"$(peer "# friendly_name = site b" "$(public b)" "${inside4[b]}/32, ${inside6[b]}/128")\nEndpoint = $(endpoint_of b 4)" \
 	"$(peer "Name = away" "$(some_key)" "10.80.0.0/24")\nPersistentKeepalive = 25"
 start_culvert b "$(conf b)"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 wait_tunnel b
 begin=$(date +%s)
 expect_equal "site b at first" never "$(state_of "site b" state)"
@@ -51,8 +50,7 @@ step "nobody at the other end, and a name that does not resolve"
 stop_culvert a
 write_conf a "PrivateKeyFile = a.key" \
 	"$(peer "Name = silent" "$(some_key)" "10.81.0.0/24")\nEndpoint = $(endpoint_of b 4 40404)"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 expect_equal "exit status, not asked yet" 0 "$(exit_status "$(dev a)")"
 ns a ping -n -c 1 -W 1 10.81.0.1 >/dev/null 2>&1
 wait_for 5 "the silent one" state_is silent handshaking
@@ -68,8 +66,7 @@ stop_culvert a
 
 step "stale: the session's time is over"
 write_pair "Endpoint = $(endpoint_of b 4)\nName = b" ""
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 pings a "${inside4[b]}"
 expect_equal "a session" up "$(state_of b state)"
 # Who asks has a clock that is 200 s ahead: nobody has to wait that long.
@@ -105,8 +102,7 @@ background_in a traffic ping -n -q -i 0.2 "${inside4[b]}"
 wait_for 40 "the dead one" state_is b handshaking
 expect_equal "exit status, a peer that has died" 4 "$(exit_status "$(dev a)")"
 wait_for 10 "a line in the log" has_logged a ": b, .*: no answer to our handshakes for 10 seconds"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 wait_for 20 "b again" state_is b up
 expect_equal "exit status, it is back" 0 "$(exit_status "$(dev a)")"
 stop_background traffic INT

@@ -93,29 +93,25 @@ wait_for 5 "the log says it" has_logged a 'the metrics process was killed by sig
 expect_equal "the tunnel" running "$(status_of a .state)"
 stop_culvert a
 [ ! -e "$(socket)" ] || fail "the socket is still there"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 wait_for 5 "the page is served" served
 kill_hard culvert-a
 wait_for 5 "nobody serves the page after kill -9" not_served
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 wait_for 5 "the page is served in place of what was left" served
 stop_culvert a
 
 step "a port of the loopback device"
 for place in 127.0.0.1:9586 '[::1]:9586'; do
 	sed -i "s|^Metrics.*|Metrics = $place|" "$(conf a)"
-	start_culvert a "$(conf a)"
-	wait_tunnel a
+	bring_up a
 	expect_match "the page" 'wireguard_sent_bytes_total' "$(page_at "$place")"
 	stop_culvert a
 done
 
 step "more connections than it has room for; it goes on when they have gone"
 sed -i "s|^Metrics.*|Metrics = 127.0.0.1:9586|" "$(conf a)"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 background_in a crowd python3 -c '
 import socket, time
 crowd = [socket.create_connection(("127.0.0.1", 9586)) for i in range(70)]

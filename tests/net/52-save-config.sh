@@ -16,8 +16,7 @@ saved() { grep -c "^$1\$" "$(conf a)"; }
 
 step "nothing changed: the file is not even written"
 original=$(stat -c '%i %Y' "$(conf a)")
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 stop_culvert a
 expect_equal "inode and time of the file" "$original" "$(stat -c '%i %Y' "$(conf a)")"
 
@@ -36,8 +35,7 @@ done
 expect_equal "mode and owner" "$kept" "$(stat -c '%a %u %g' "$(conf a)")"
 expect_equal "files beside it" "" "$(find "$tmp" -name "$(dev a).conf.*")"
 must "$build/culvert" check "$(conf a)"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 expect_equal "peers after a restart" 2 "$(shown a peers | wc -l)"
 expect_equal "port after a restart" 40001 "$(shown a listen-port)"
 
@@ -49,16 +47,14 @@ expect_equal "the peer that was removed" 0 "$(saved "PublicKey = $(public c)")"
 expect_equal "the other one" 1 "$(saved "PublicKey = $(public b)")"
 
 step "edited meanwhile, or killed: it stays as it is"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 wg_set a listen-port 40002
 printf '# edited\n' >>"$(conf a)"
 edited=$(cat "$(conf a)")
 stop_culvert a
 expect_equal "the edited file" "$edited" "$(cat "$(conf a)")"
 has_logged a 'SaveConfig: .* is not written: the file was changed' || fail "the log does not say why"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 wg_set a listen-port 40003
 kill_hard culvert-a
 wait_for 5 "the device goes" no_device a

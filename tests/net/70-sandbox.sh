@@ -136,8 +136,7 @@ wait_for 5 "a name server that never answers" udp_bound a 53
 write_conf a "PrivateKeyFile = a.key
 PostUp = grep Seccomp /proc/self/status >$tmp/hook; unshare --mount mount -t tmpfs none /mnt && echo mounts >>$tmp/hook
 PostUp = swapoff $tmp/none 2>>$tmp/hook || true" "PublicKey = $(public b)\n$(allowed b)\nEndpoint = slow.example.net:$port"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 wait_for 5 "a look-up" looks_up
 lookup=$(lookup_pid)
 wait_for 5 "its own filter" grep -q '^NoNewPrivs:.*1' "/proc/$lookup/status"

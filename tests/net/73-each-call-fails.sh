@@ -58,8 +58,7 @@ make_place() { # PLACE
 		PublicKey = $(public a)
 		AllowedIPs = 10.9.0.1/32
 	CONF
-	start_culvert "$1p" "$(conf "$1p")"
-	wait_tunnel "$1p"
+	bring_up "$1p"
 }
 
 begin() { # PLACE FIRST

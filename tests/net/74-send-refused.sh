@@ -88,8 +88,7 @@ expect_at_least "lines that say why" 1 "$(logged a "the device was removed")"
 unset "pid_of[culvert-a]"
 no_socket a || fail "a's control socket is still there"
 expect_host_state a "$state" "after that"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 pings a "${inside4[b]}" 15
 stop_both
 pass

@@ -193,8 +193,7 @@ host_case() {
 
 	step "what differs between the ends is said at both"
 	stop_culvert a
-	start_culvert a "$(conf a)"
-	wait_tunnel a
+	bring_up a
 	wait_for 15 "a says it" has_logged a 'link type.*the same Mode \(tun or tap\)'
 	wait_for 15 "b says it" has_logged b 'link type.*the same Mode \(tun or tap\)'
 	stop_both
@@ -224,8 +223,7 @@ host_case() {
 	must ip -n "$prefix-b" link set wan master lan
 	address b lan 192.0.2.2/24
 	write_bridged b a
-	start_culvert b "$(conf b)"
-	wait_tunnel b
+	bring_up b
 	must "$build/culvert" reload "$(dev b)"
 	must "$build/culvert" reload "$(dev b)"
 	expect_equal "the MTU" 1500 "$(mtu_of b)"

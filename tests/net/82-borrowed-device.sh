@@ -18,8 +18,7 @@ expect_same() { # WHAT STATE
 }
 roots_tunnel() { # KIND-OF-DEVICE
 	before=$(all_state)
-	start_culvert a "$(conf a)"
-	wait_tunnel a
+	bring_up a
 	pings_both a b
 	stop_root
 	expect_same "the device ($1) after root's tunnel" "$before"
@@ -69,16 +68,14 @@ refuses 'PostUp' ns a timeout 20 "$build/culvert" run "$(conf a)"
 expect_same "the device after a start that failed" "$before"
 sed -i '/^PostUp/d' "$(conf a)"
 for way in down start; do
-	start_culvert a "$(conf a)"
-	wait_tunnel a
+	bring_up a
 	pings_both a b
 	kill_both_keep
 	[ "$(all_state)" != "$before" ] || fail "there is nothing to put back"
 	if [ $way = down ]; then
 		must ns a "$build/culvert" down "$(dev a)"
 	else
-		start_culvert a "$(conf a)"
-		wait_tunnel a
+		bring_up a
 		pings_both a b
 		stop_root
 	fi
@@ -86,8 +83,7 @@ for way in down start; do
 done
 
 step "what cannot be put back keeps nothing else from it"
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 kill_both_keep
 printf 'copy %s\n' "$tmp" >>"/run/culvert/$(dev a).state"
 refuses 'Is a directory' ns a "$build/culvert" down "$(dev a)"
@@ -99,8 +95,7 @@ step "a route of others does, whatever metric it has"
 must ip -n "$prefix-a" link set "$(dev a)" up
 must ip -n "$prefix-a" route add 10.80.0.0/16 dev "$(dev a)" metric 50
 before=$(all_state)
-start_culvert a "$(conf a)"
-wait_tunnel a
+bring_up a
 pings_both a b
 stop_root
 expect_same "the device with a route of others" "$before"

@@ -16,18 +16,9 @@ interface="PrivateKeyFile = a.key\nNetworkNamespace = $netns\nDNS = 10.9.0.2, ex
 peer="PublicKey = $(public b)\nAllowedIPs = 0.0.0.0/0, ::/0\nEndpoint = ${outside4[b]}:$port"
 write_conf a "$interface" "$peer"
 write_conf b "PrivateKeyFile = b.key" "PublicKey = $(public a)\n$(allowed a)"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 outside=$(host_state a) inside=$(host_state c)
 
-start_a() {
-	start_culvert a "$(conf a)"
-	wait_tunnel a
-}
-stop_a() {
-	stop_background culvert-a
-	expect_equal "exit status" 0 $?
-}
 as_before() { # WHEN
 	expect_host_state a "$outside" "$1, outside"
 	expect_host_state c "$inside" "$1, inside"
@@ -63,7 +54,7 @@ step "traffic, and the host as it is"
 capture a leak "not (udp port $port or arp or icmp6)"
 must ip -n "$prefix-a" link add "$device" type bridge # a name of there is free here
 with=$(host_state a)
-start_a
+bring_up a
 pings_both c b
 pings c $far
 expect_equal "the host while the tunnel is up" "$with" "$(host_state a)"
@@ -111,7 +102,7 @@ address a wan 192.0.2.1/24
 outside=$(host_state a)
 
 step "without the tunnel nothing goes anywhere"
-stop_a
+end_culvert a
 as_before "after a stop"
 ! ping_once c $far || fail "there is a way past the tunnel"
 stop_background leak
@@ -119,7 +110,7 @@ expect_equal "packets past the tunnel" 0 "$(captured leak)"
 
 step "killed: culvert down, and the next start"
 for way in down start; do
-	start_a
+	bring_up a
 	pings c $far
 	kill -9 "${pid_of[culvert-a]}" "$(engine_pid a)"
 	{ wait "${pid_of[culvert-a]}"; } 2>/dev/null
@@ -128,9 +119,9 @@ for way in down start; do
 	if [ $way = down ]; then
 		must ns a "$build/culvert" down "$device"
 	else
-		start_a
+		bring_up a
 		pings c $far
-		stop_a
+		end_culvert a
 	fi
 	as_before "after a kill and $way"
 done
@@ -138,9 +129,9 @@ done
 step "a resolv.conf that was there comes back"
 mkdir -p "/etc/netns/$netns"
 echo 'nameserver 192.0.2.53' >"$resolv"
-start_a
+bring_up a
 expect_match "its resolv.conf" '10.9.0.2' "$(cat "$resolv")"
-stop_a
+end_culvert a
 expect_equal "the namespace's resolv.conf" 'nameserver 192.0.2.53' "$(cat "$resolv")"
 rm -r "/etc/netns/$netns"
 as_before "after that"
@@ -151,7 +142,7 @@ must ip -n "$netns" link set "$device" addrgenmode none up
 must ip -n "$netns" link set "$device" down
 with=$(host_state c)
 write_conf a "PrivateKeyFile = a.key\nNetworkNamespace = /run/netns/$netns" "$peer"
-start_a
+bring_up a
 pings_both c b
 kill -9 "${pid_of[culvert-a]}" "$(engine_pid a)"
 { wait "${pid_of[culvert-a]}"; } 2>/dev/null
@@ -165,9 +156,9 @@ as_before "at the end"
 step "with Persistent it stays there"
 write_conf a "PrivateKeyFile = a.key\nNetworkNamespace = $netns\nPersistent = yes" "$peer"
 for i in 1 2; do
-	start_a
+	bring_up a
 	pings_both c b
-	stop_a
+	end_culvert a
 	has_logged a "ip -n $netns link delete dev $device removes it" || fail "it does not say how to remove the device"
 	ip -n "$netns" link show dev "$device" >/dev/null || fail "the device has gone at stop $i"
 done
@@ -178,8 +169,8 @@ expect_host_state a "$outside" "after ip link delete"
 step "and where the namespace has no name, it says so, too"
 must ln -s "/run/netns/$netns" "$tmp/elsewhere"
 write_conf a "PrivateKeyFile = a.key\nNetworkNamespace = $tmp/elsewhere\nPersistent = yes" "$peer"
-start_a
-stop_a
+bring_up a
+end_culvert a
 has_logged a "nsenter --net=$tmp/elsewhere ip link delete dev $device removes it" ||
 	fail "it does not say how to remove the device"
 must nsenter --net="$tmp/elsewhere" ip link delete dev "$device"

@@ -14,19 +14,10 @@ write_ends() { # ADDRESS-LINES ALLOWED
 }
 write_ends "\nAddress = 10.77.0.1/32" "AllowedIPs = 10.80.0.0/16"
 write_conf b "PrivateKeyFile = b.key" "PublicKey = $(public a)\n$(allowed a)"
-start_culvert b "$(conf b)"
-wait_tunnel b
+bring_up b
 before=$(host_state a)
 device=$(dev a)
 
-start_a() {
-	start_culvert a "$(conf a)"
-	wait_tunnel a
-}
-stop_a() {
-	stop_background culvert-a
-	expect_equal "exit status" 0 $?
-}
 index() { ip -n "$prefix-a" -j link show dev "$device" | jq '.[0].ifindex'; }
 has_route() { [ -n "$(ip -n "$prefix-a" route show "$1" dev "$device")" ]; }
 has_address() { ip -n "$prefix-a" addr show dev "$device" | grep -q "inet6* $1"; }
@@ -43,11 +34,11 @@ sed -i '/^PostUp/d' "$(conf a)"
 expect_host_state a "$before" "after a start that failed"
 
 step "it stays, with all that is on it"
-start_a
+bring_up a
 pings_both a b
 must ip -n "$prefix-a" route add 10.90.0.0/16 dev "$device"
 number=$(index) state=$(on_device)
-stop_a
+end_culvert a
 expect_equal "the device after a stop" "$state" "$(on_device)"
 expect_match "what down says" "nothing to put back; the device $device stays \(Persistent\): ip link delete dev $device removes it" \
 	"$(ns a "$build/culvert" down "$device")"
@@ -64,7 +55,7 @@ must ip -n "$prefix-a" route del default
 
 step "taken over without a gap"
 background_in a monitor ip -o monitor route
-start_a
+bring_up a
 pings_both a b
 expect_equal "the device's number" "$number" "$(index)"
 expect_equal "the device after a restart" "$state" "$(on_device)"
@@ -76,7 +67,7 @@ engine=$(engine_pid a)
 kill -9 "${pid_of[culvert-a]}" "$engine"
 { wait "${pid_of[culvert-a]}"; } 2>/dev/null
 must ns a "$build/culvert" down "$device"
-start_a
+bring_up a
 pings_both a b
 expect_equal "the device after a kill" "$number $state" "$(index) $(on_device)"
 
@@ -87,46 +78,46 @@ must "$build/culvert" reload "$device"
 has_route 10.81.0.0/16 || fail "the new route is not there"
 ! has_route 10.80.0.0/16 || fail "the old route is still there"
 ! has_address 10.77.0.1 || fail "the old address is still there"
-stop_a
+end_culvert a
 
 step "what was in the file at the last start, and is not any more, goes with the next"
 write_ends "" "AllowedIPs = 10.82.0.0/16"
-start_a
+bring_up a
 pings_both a b
 ! has_route 10.81.0.0/16 || fail "the old route is still there"
 ! has_address 10.78.0.1 || fail "the old address is still there"
 has_route 10.82.0.0/16 || fail "the new route is not there"
 has_route 10.90.0.0/16 || fail "a route of others is not there"
-stop_a
+end_culvert a
 
 step "without Persistent it is ours to remove again, and what was in the file goes as well"
 psk_line=
 write_ends "\nAddress = 10.79.0.1/32" "AllowedIPs = 10.83.0.0/16"
-start_a
+bring_up a
 pings_both a b
 expect_equal "the device's number" "$number" "$(index)"
 ! has_route 10.82.0.0/16 || fail "the old route is still there"
 has_route 10.83.0.0/16 || fail "the new route is not there"
 has_address 10.79.0.1 || fail "the new address is not there"
-stop_a
+end_culvert a
 expect_host_state a "$before" "without Persistent"
 [ ! -e "/run/culvert/$device.state" ] || fail "the state file is still there: $(cat "/run/culvert/$device.state")"
 
 step "ip link delete, and a new one is made"
 psk_line="Persistent = yes"
 write_ends "" "AllowedIPs = 10.82.0.0/16"
-start_a
-stop_a
+bring_up a
+end_culvert a
 must ip -n "$prefix-a" link delete "$device"
 expect_host_state a "$before" "after ip link delete"
-start_a
+bring_up a
 pings_both a b
 must ip -n "$prefix-a" link delete "$device"
 wait_for 10 "the tunnel ends with its device" gone culvert-a
 unset "pid_of[culvert-a]"
-start_a
+bring_up a
 pings_both a b
-stop_a
+end_culvert a
 must ip -n "$prefix-a" link delete "$device"
 expect_host_state a "$before" "at the end"
 expect_match "what down says without the device" 'nothing to put back$' "$(ns a "$build/culvert" down "$device")"

@@ -326,6 +326,11 @@ start_culvert() {
 	background_in "$1" "culvert-$1" "$build/culvert" run "$2"
 }
 
+bring_up() { # NS
+	start_culvert "$1" "$(conf "$1")"
+	wait_tunnel "$1"
+}
+
 # own_host: for tests of what a tunnel does to /etc, directories that take the place of this machine's /etc and /run,
 # and of its PATH. All end with the process: they lie in the mount namespace that ip netns exec has made.
 own_host() {
@@ -409,9 +414,13 @@ start_both() {
 	wait_tunnel b
 }
 
-stop_culvert() { # NS: ends it; it must end well and leave nothing
+end_culvert() { # NS
 	stop_background "culvert-$1"
 	expect_equal "exit status of $1's culvert" 0 $?
+}
+
+stop_culvert() { # NS: ends it; it must end well and leave nothing
+	end_culvert "$1"
 	no_device "$1" || fail "$1's device is still there"
 	no_socket "$1" || fail "$1's control socket is still there"
 	[ ! -e "/run/culvert/$(dev "$1").sock" ] || fail "$1's status socket is still there"
