@@ -47,7 +47,7 @@ struct status {
 	const char *state; /* starting, running, stopping; STATUS_DOWN */
 	const char *device, *config, *mtu_why, *user, *last_error;
 	const char *network_namespace; /* where the device is; NULL: here */
-	const char *link, *bridge; /* ip or ethernet; that the device is added to, NULL: none */
+	const char *link, *bridge;     /* ip or ethernet; that the device is added to, NULL: none */
 	const char *dns_backend, *dns_error;
 	const char **dns_servers, **dns_domains;
 	size_t dns_server_count, dns_domain_count; /* no server: the file has no DNS */

@@ -20,8 +20,8 @@ struct inherited {
 enum { INHERITED_WHY_SIZE = 256 };
 
 /* Takes what the environment tells of, and that out of the environment; each is known by what it
- * is: a TUN or TAP device, or a UDP socket on a port, one for each family. 0; or -EINVAL and a sentence,
- * if one is something else. */
+ * is: a TUN or TAP device, or a UDP socket on a port, one for each family. 0; or -EINVAL and a
+ * sentence, if one is something else. */
 int inherited_take(struct inherited *inherited, char why[INHERITED_WHY_SIZE]);
 void inherited_close(struct inherited *inherited);
 
