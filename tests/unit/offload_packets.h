@@ -17,6 +17,7 @@
 
 #include "core/offload.h"
 #include "../random.h"
+#include "under_valgrind.h"
 
 enum {
 	FIN = 0x01,
@@ -50,9 +51,9 @@ static inline const char *next_link(const char *present)
 }
 
 /* How often, where IP packets take so many: much of the way is the same for frames. */
-static inline size_t rounds(size_t of_packets)
+static inline unsigned rounds(unsigned of_packets)
 {
-	return link_header ? of_packets / 3 : of_packets;
+	return random_rounds(link_header ? of_packets / 3 : of_packets);
 }
 
 static inline size_t below(size_t bound)

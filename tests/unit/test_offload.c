@@ -43,7 +43,7 @@ static void test_random_super_packets(void **state)
 
 	(void)state;
 	random_state = 1;
-	for (int i = (int)rounds(30000); i--;) {
+	for (unsigned i = rounds(30000); i--;) {
 		const struct plan plan = random_plan(i % 64 ? 2500 : 65535);
 		const size_t gso_size = i % 8 ? 1 + below(1500) : 1 + below(plan.payload / 8 + 20);
 		struct virtio_net_hdr header;
@@ -314,7 +314,7 @@ static void test_finish_checksum(void **state)
 
 	(void)state;
 	random_state = 2;
-	for (int i = 300000; i--;) {
+	for (unsigned i = random_rounds(300000); i--;) {
 		struct plan plan = random_plan(8);
 		struct virtio_net_hdr header;
 		struct offload_split split;
@@ -339,7 +339,7 @@ static void test_finish_checksum(void **state)
 		assert_memory_equal(packet, wanted, len);
 		assert_int_equal(offload_split_next(&split, &segment), 0);
 	}
-	assert_true(zeros > 0);
+	assert_true(zeros > 0 || under_valgrind()); /* one of 65536 */
 }
 
 /* The field may be the packet's last two bytes, and no later. */
@@ -390,7 +390,7 @@ static void test_plain_packets_are_left_alone(void **state)
 {
 	(void)state;
 	random_state = 3;
-	for (int i = (int)rounds(20000); i--;) {
+	for (unsigned i = rounds(20000); i--;) {
 		const struct virtio_net_hdr header = { .flags = VIRTIO_NET_HDR_F_DATA_VALID,
 			.hdr_len = (uint16_t)next_random(),
 			.gso_size = (uint16_t)next_random(),
@@ -418,7 +418,7 @@ static void test_spoilt_input_stays_inside(void **state)
 
 	(void)state;
 	random_state = 4;
-	for (int i = (int)rounds(200000); i--;) {
+	for (unsigned i = rounds(200000); i--;) {
 		const struct plan plan = random_plan(i % 16 ? 200 : 2000);
 		struct virtio_net_hdr header;
 		size_t len = build_super(&plan, 1 + below(i % 2 ? 100 : 1500), packet, &header);

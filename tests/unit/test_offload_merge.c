@@ -12,7 +12,7 @@ static void test_split_then_merge_gives_the_same(void **state)
 
 	(void)state;
 	random_state = 1;
-	for (int i = (int)rounds(40000); i--;) {
+	for (unsigned i = rounds(40000); i--;) {
 		struct plan plan = random_plan(i % 64 ? 3000 : 65535);
 		struct virtio_net_hdr header, back;
 		struct offload_split split;

@@ -264,7 +264,7 @@ static void test_flows_keep_their_order(void **state)
 
 	(void)state;
 	random_state = 5;
-	for (int round = (int)rounds(6000); round--;) {
+	for (unsigned round = rounds(6000); round--;) {
 		const size_t count = 1 + below(BATCH);
 		struct virtio_net_hdr header;
 		size_t len, segment_len;
@@ -300,7 +300,7 @@ static void test_spoilt_packets(void **state)
 
 	(void)state;
 	random_state = 6;
-	for (int round = (int)rounds(4000); round--;) {
+	for (unsigned round = rounds(4000); round--;) {
 		const size_t count = 1 + below(BATCH);
 		struct plan plan = plain((int)below(4));
 		struct virtio_net_hdr header;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The control protocol: requests in pieces, long ones, random ones and garbage. */
 #include "uapi_fixture.h"
+#include "under_valgrind.h"
 
 /* ---- Framing ---- */
 
@@ -252,6 +253,7 @@ static void test_many_allowed_ips(void **state)
 	struct fixture fixture;
 
 	(void)state;
+	skip_under_valgrind(); /* half a minute, and no line of code that others do not run */
 	fixture_init(&fixture);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		size_t len;
@@ -404,7 +406,7 @@ static void test_against_model(void **state)
 
 	(void)state;
 	fixture_init(&fixture);
-	for (int round = 0; round < 5000; round++) {
+	for (unsigned round = random_rounds(5000); round--;) {
 		char request[4096], *at = request;
 
 		at += sprintf(at, "set=1\n");
@@ -535,7 +537,7 @@ static void test_random_mutations(void **state)
 	(void)state;
 	fixture_init(&one);
 	fixture_init(&two);
-	for (unsigned round = 0; round < 20000; round++) {
+	for (unsigned round = 0; round < random_rounds(20000); round++) {
 		const char *text = seeds[round % (sizeof(seeds) / sizeof(seeds[0]))];
 		char *before = ask(&one, "get=1\n\n");
 
@@ -566,7 +568,7 @@ static void test_random_mutations(void **state)
 			fixture_init(&two);
 		}
 	}
-	assert_true(succeeded > 2000 && failed > 2000);
+	assert_true(succeeded > random_rounds(2000) && failed > random_rounds(2000));
 	fixture_free(&one);
 	fixture_free(&two);
 }
@@ -579,7 +581,7 @@ static void test_noise(void **state)
 
 	(void)state;
 	fixture_init(&fixture);
-	for (unsigned round = 0; round < 2000; round++) {
+	for (unsigned round = 0; round < random_rounds(2000); round++) {
 		char bytes[300];
 		const size_t len = random_next(&seed, sizeof(bytes) - 6) + 6;
 
