@@ -141,8 +141,11 @@ static int empty_root(void)
 	pid_t child;
 	int error = 0;
 
-	/* Else the child's directory would be closed to us, who have no rights over processes. */
+	/* Else the child's directory would be closed to us, who have no rights over processes: one
+	 * that may not be traced, or that has rights (a hook's) which we have, but not in effect.
+	 */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	sandbox_keep_capabilities(UINT64_MAX);
 	child = fork();
 	if (child < 0)
 		return -errno;

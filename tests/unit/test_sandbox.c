@@ -3,7 +3,9 @@
  * is a child that encloses itself. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -235,6 +238,72 @@ static void test_locked_memory(void **state)
 	}
 }
 
+/* ---- The empty root ---- */
+
+/* As a service that has a right for its hooks, which is not in effect, and no right over processes
+ * that it may not see. */
+static void drop_rights(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &header, have) < 0)
+		_exit(1);
+	have[0].permitted &= ~(1U << CAP_SYS_PTRACE);
+	have[0].effective = have[0].permitted & ~(1U << CAP_SYS_TTY_CONFIG);
+	if (syscall(SYS_capset, &header, have) < 0)
+		_exit(2);
+	if (have[0].effective == have[0].permitted)
+		_exit(NO_FILTER);
+}
+
+static void see_own_processes_only(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("proc", "/proc", "proc", 0, "hidepid=invisible") < 0)
+		_exit(NO_FILTER);
+}
+
+static void enclose_with_rights(void)
+{
+	const struct sandbox_call *const calls[] = { log_calls, NULL };
+	const struct sandbox sandbox = { .uid = 65534,
+		.gid = 65534,
+		.descriptors = 16,
+		.directory = -1,
+		.calls = calls,
+		.process = "the engine" };
+
+	if (dup2(log_pipe[1], STDERR_FILENO) < 0)
+		_exit(3);
+	log_init("test", LOG_INFO);
+	see_own_processes_only();
+	drop_rights();
+	_exit(sandbox_enclose(&sandbox) ? 4 : 0);
+}
+
+static void test_empty_root(void **state)
+{
+	char text[1024] = "";
+	int end;
+
+	(void)state;
+	skip_under_valgrind();
+	if (sandbox_is_open() || geteuid())
+		skip();
+	assert_int_equal(pipe2(log_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+	end = end_of(enclose_with_rights);
+	if (read(log_pipe[0], text, sizeof(text) - 1) < 0)
+		assert_int_equal(errno, EAGAIN);
+	close(log_pipe[0]);
+	close(log_pipe[1]);
+	if (end == NO_FILTER)
+		skip();
+	assert_int_equal(end, 0);
+	if (strstr(text, "an empty root"))
+		fail_msg("%s", text);
+}
+
 /* ---- Landlock ---- */
 
 static char directory_name[] = "/tmp/culvert-sandbox-XXXXXX";
@@ -328,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_locked_memory),
+		cmocka_unit_test(test_empty_root),
 		cmocka_unit_test_setup_teardown(test_landlock, make_directory, remove_directory),
 	};
 
