@@ -32,11 +32,11 @@ if command -v systemd-analyze >/dev/null; then
 	for unit in culvert@.service culvert-block@.service no-root.conf; do
 		sed "s,@sbindir@,$build," "$top/contrib/systemd/$unit.in" >"$units/$unit"
 	done
-	cp "$top/contrib/systemd/culvert.target" "$units"
+	cp "$top/contrib/systemd/"{culvert.target,culvert@.socket,culvert-netns@.service} "$units"
 	verified() { # WHAT
 		local said
-		said=$(systemd-analyze verify --man=no "$units/culvert@x.service" "$units/culvert-block@x.service" 2>&1 |
-			grep -F "$units")
+		said=$(systemd-analyze verify --man=no "$units/culvert.target" "$units/culvert@x.service" "$units/culvert@x.socket" \
+			"$units/culvert-block@x.service" "$units/culvert-netns@work.service" 2>&1 | grep -F -e "$units" -e culvert)
 		expect_equal "what systemd says of $1" "" "$said"
 	}
 	# The tenths of the exposure level.
@@ -46,7 +46,10 @@ if command -v systemd-analyze >/dev/null; then
 	}
 	verified "the units"
 	expect_at_most "tenths of the service's exposure" 31 "$(exposed culvert@.service)"
-	mv "$units/no-root.conf" "$units/culvert@.service.d"
+	sed 's/^#\(Requires\|After\)=/\1=/' "$top/contrib/systemd/network-namespace.conf" >"$units/culvert@.service.d/netns.conf"
+	verified "the units with a network namespace"
+	expect_at_most "tenths of the service's exposure with a network namespace" 35 "$(exposed culvert@.service)"
+	mv "$units/no-root.conf" "$units/culvert@.service.d/netns.conf"
 	cp "$top/contrib/systemd/no-root-block.conf" "$units/culvert-block@.service.d"
 	verified "the units without root"
 	expect_at_most "tenths of the service's exposure without root" 20 "$(exposed culvert@.service)"
