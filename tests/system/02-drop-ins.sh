@@ -149,10 +149,11 @@ declare -A before
 before[a]=$(network_of a)
 before[b]=$(network_of b)
 
-step "a datagram starts it, as another user, on a port of root's"
+step "anybody's datagram starts it, as another user, on a port of root's"
 active b || fail "b's service is not active: $(unit b "$service" StatusText)"
 expect_equal "a's service" inactive "$(unit a "$service" ActiveState)"
 must on a systemctl start "$socket"
+ns lan bash -c "echo >/dev/udp/${outside4[a]}/$low_port"
 wait_for 20 "a's service starts" active a
 wait_for 20 "the tunnel" is_up
 expect_equal "b's peer" "${outside4[a]}:$low_port" "$(json b '.peers[0].endpoint')"
