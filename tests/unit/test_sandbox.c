@@ -240,8 +240,8 @@ static void test_locked_memory(void **state)
 
 /* ---- The empty root ---- */
 
-/* As a service that has a right for its hooks, which is not in effect, and no right over processes
- * that it may not see. */
+/* As the monitor in a service that has a right for its hooks, which is not in effect, and no right
+ * over processes that it may not see. */
 static void drop_rights(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -255,6 +255,8 @@ static void drop_rights(void)
 		_exit(2);
 	if (have[0].effective == have[0].permitted)
 		_exit(NO_FILTER);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		_exit(5);
 }
 
 static void see_own_processes_only(void)
