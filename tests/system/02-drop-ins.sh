@@ -20,7 +20,7 @@ write_b() { # INTERFACE-LINES
 # The port is the socket's to say.
 without_port() { sed -i '/^ListenPort/d' "$(root_of "$1")/etc/culvert/site.conf"; } # NAME
 
-install_socket() { # NAME PORT FILE
+install_socket() { # NAME ADDRESS FILE
 	local root
 	root=$(root_of "$1")
 	sed "s/^ListenDatagram=51820$/ListenDatagram=$2/" "$root$examples/culvert@.socket" >"$root$units/$3"
@@ -100,7 +100,8 @@ install_without_rights() {
 		[Install]
 		WantedBy=multi-user.target
 	UNIT
-	install_socket b "$port" office.socket
+	install_socket b "${outside4[b]}:$port" office.socket
+	sed -i "s/^ListenDatagram=.*/&\nListenDatagram=[${outside6[b]}]:$port/" "$root$units/office.socket"
 	for file in site.conf site.key; do
 		install -m 600 -o "$(in_tree b id -u daemon)" "$root/etc/culvert/$file" "$root/srv/${file/site.conf/office.conf}"
 	done
@@ -189,7 +190,7 @@ must on b systemctl stop culvert-netns@work.service
 expect_equal "namespaces" "" "$(on b ip netns)"
 back_as_before b "after the stop"
 
-step "a service without any rights, through a device of networkd's"
+step "a service without any rights: a device of networkd's, a port of systemd's at two addresses"
 write_b ""
 without_port b
 install_without_rights
@@ -204,18 +205,21 @@ must on b systemctl start office.service
 wait_for 20 "the tunnel" is_up
 expect_equal "the capabilities" 0000000000000000 \
 	"$(on b sed -n 's/^CapPrm:\t//p' "/proc/$(unit b office.service MainPID)/status")"
+expect_equal "a's peer" "${outside4[b]}:$port" "$(json a '.peers[0].endpoint')"
 must on b systemctl reload office.service
 must on b systemctl stop office.socket office.service
 must on b rm /etc/systemd/network/office.netdev /etc/systemd/network/office.network
 must on b ip link delete dev office
 back_as_before b "after office"
 
-step "a port of systemd's: a datagram starts the tunnel, which restarts on it"
+step "a port of systemd's: a datagram starts the tunnel, which restarts on it as often as one likes"
 install_socket b "$port" "$socket"
 must on b systemctl daemon-reload
 must on b systemctl enable --now "$socket"
 wait_for 20 "the tunnel" is_up
-must on b systemctl restart "$service"
+for ((restart = 0; restart < 6; restart++)); do
+	must on b systemctl restart "$service"
+done
 wait_for 20 "the tunnel is back" is_up
 expect_equal "a's peer" "${outside4[b]}:$port" "$(json a '.peers[0].endpoint')"
 must on b systemctl stop "$service"
