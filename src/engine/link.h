@@ -17,8 +17,7 @@ struct link_news {
 };
 
 /* A netlink socket that follows the device (0: none, but the network); the first news tells how it
- * is. Returns the descriptor
- * (non-blocking, close-on-exec) or -errno. */
+ * is. Returns the descriptor (non-blocking, close-on-exec) or -errno. */
 int link_open(unsigned interface);
 
 /* Reads what has come, a bounded part of it. 0 or -errno. */

@@ -383,8 +383,10 @@ void udp_read_control(
 	}
 }
 
-/* What comes over IPv4 to a socket for both is from an IPv6 address that stands for it, with the
- * control data of either family. The kernel takes no such address from the network. */
+/* IPv4 that comes to a socket for both families is given an IPv6 address that stands for its source
+ * (IPv4-mapped), and control data of both families; from here on it is IPv4 as at any other. In an
+ * IPv6 packet such a source does not get here: Linux drops that since 5.4, and before it was one
+ * more way to forge a source. */
 static void unmap(struct endpoint *from)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = from->v6.sin6_port };
