@@ -209,6 +209,35 @@ void handshake_want(struct tunnel *tunnel, struct peer *peer, struct now now)
 	handshake_initiate(tunnel, peer, now);
 }
 
+/* When the next of many is asked. */
+static uint64_t take_turn(struct tunnel *tunnel, uint64_t now)
+{
+	const uint64_t at_once = (HANDSHAKE_CROWD - 1) * HANDSHAKE_CROWD_INTERVAL;
+	uint64_t turn = tunnel->next_turn;
+
+	if (turn + at_once < now)
+		turn = now - at_once;
+	tunnel->next_turn = turn + HANDSHAKE_CROWD_INTERVAL;
+	return turn;
+}
+
+void handshake_want_in_turn(struct tunnel *tunnel, struct peer *peer, struct now now)
+{
+	timers_want_handshake(&peer->timers);
+	if (timers_is_initiating(&peer->timers)) /* its turn comes */
+		return;
+	const uint64_t turn = timers_may_initiate(&peer->timers, now.boot)
+				      ? take_turn(tunnel, now.boot)
+				      : now.boot;
+
+	if (turn <= now.boot) {
+		handshake_initiate(tunnel, peer, now);
+		return;
+	}
+	timers_initiate_at(&peer->timers, turn);
+	tunnel_schedule(tunnel, peer);
+}
+
 /* ---- Sessions that handshakes open ---- */
 
 /* What is too old for anything need not wait for the end of all: somebody who lets handshakes begin

@@ -7,12 +7,12 @@
 
 #define NONE UINT16_MAX
 
-#define FLOOD_COST (WIRE_SECOND / SWITCH_FLOOD_RATE)
-#define FLOOD_CREDIT_MAX WIRE_SECOND
+/* What an entry is found by: an address and its VLAN. */
+enum { KEY = FRAME_ADDRESS + 2 };
 
 /* Entries refer to each other by their places. */
 struct entry {
-	uint8_t address[FRAME_ADDRESS];
+	uint8_t key[KEY];
 	uint16_t chained; /* the next with its hash; of one that is not in use, the next such */
 	uint16_t older, newer;
 	struct switch_port *port;
@@ -51,20 +51,26 @@ void switch_free(struct switch_table *table)
 	free(table);
 }
 
+static void make_key(uint8_t key[KEY], const uint8_t *address, uint16_t vlan)
+{
+	memcpy(key, address, FRAME_ADDRESS);
+	memcpy(key + FRAME_ADDRESS, &vlan, sizeof(vlan));
+}
+
 /* With a secret, for else somebody could choose addresses that all lie in one chain. */
-static size_t chain_of(const struct switch_table *table, const uint8_t *address)
+static size_t chain_of(const struct switch_table *table, const uint8_t key[KEY])
 {
 	uint64_t hash;
 
-	crypto_shorthash((uint8_t *)&hash, address, FRAME_ADDRESS, table->hash_key);
+	crypto_shorthash((uint8_t *)&hash, key, KEY, table->hash_key);
 	return hash % SWITCH_MAX;
 }
 
-static uint16_t find(const struct switch_table *table, const uint8_t *address)
+static uint16_t find(const struct switch_table *table, const uint8_t key[KEY])
 {
-	uint16_t i = table->chains[chain_of(table, address)];
+	uint16_t i = table->chains[chain_of(table, key)];
 
-	while (i != NONE && memcmp(table->entries[i].address, address, FRAME_ADDRESS) != 0)
+	while (i != NONE && memcmp(table->entries[i].key, key, KEY) != 0)
 		i = table->entries[i].chained;
 	return i;
 }
@@ -101,14 +107,14 @@ static void list_append(struct switch_table *table, uint16_t i, uint64_t now)
 }
 
 static void add(
-	struct switch_table *table, const uint8_t *address, struct switch_port *port, uint64_t now)
+	struct switch_table *table, const uint8_t key[KEY], struct switch_port *port, uint64_t now)
 {
 	const uint16_t i = table->unused;
-	uint16_t *chain = &table->chains[chain_of(table, address)];
+	uint16_t *chain = &table->chains[chain_of(table, key)];
 	struct entry *entry = &table->entries[i];
 
 	table->unused = entry->chained;
-	memcpy(entry->address, address, FRAME_ADDRESS);
+	memcpy(entry->key, key, KEY);
 	entry->port = port;
 	entry->chained = *chain;
 	*chain = i;
@@ -120,7 +126,7 @@ static void add(
 static void drop(struct switch_table *table, uint16_t i)
 {
 	struct entry *entry = &table->entries[i];
-	uint16_t *link = &table->chains[chain_of(table, entry->address)];
+	uint16_t *link = &table->chains[chain_of(table, entry->key)];
 
 	while (*link != i)
 		link = &table->entries[*link].chained;
@@ -139,14 +145,17 @@ static bool has_room(const struct switch_table *table, const struct switch_port 
 	return port->addresses < SWITCH_PORT_MAX && port->addresses < SWITCH_MAX - table->used;
 }
 
-void switch_learn(struct switch_table *table, const uint8_t address[FRAME_ADDRESS],
+void switch_learn(struct switch_table *table, const uint8_t address[FRAME_ADDRESS], uint16_t vlan,
 	struct switch_port *port, uint64_t now)
 {
+	uint8_t key[KEY];
+
 	if (frame_is_group(address))
 		return;
 	while (table->oldest != NONE && is_old(table, table->oldest, now))
 		drop(table, table->oldest);
-	const uint16_t i = find(table, address);
+	make_key(key, address, vlan);
+	const uint16_t i = find(table, key);
 
 	if (i != NONE && table->entries[i].port == port) {
 		list_remove(table, &table->entries[i]);
@@ -156,13 +165,18 @@ void switch_learn(struct switch_table *table, const uint8_t address[FRAME_ADDRES
 	if (i != NONE)
 		drop(table, i);
 	if (has_room(table, port))
-		add(table, address, port, now);
+		add(table, key, port, now);
 }
 
-struct switch_port *switch_find(
-	const struct switch_table *table, const uint8_t address[FRAME_ADDRESS], uint64_t now)
+struct switch_port *switch_find(const struct switch_table *table,
+	const uint8_t address[FRAME_ADDRESS], uint16_t vlan, uint64_t now)
 {
-	const uint16_t i = frame_is_group(address) ? NONE : find(table, address);
+	uint8_t key[KEY];
+
+	if (frame_is_group(address))
+		return NULL;
+	make_key(key, address, vlan);
+	const uint16_t i = find(table, key);
 
 	return i == NONE || is_old(table, i, now) ? NULL : table->entries[i].port;
 }
@@ -176,17 +190,17 @@ void switch_forget(struct switch_table *table, struct switch_port *port)
 	}
 }
 
-bool switch_may_flood(struct switch_port *port, size_t frames, uint64_t now)
+bool switch_may_flood(const struct switch_port *port, uint64_t now)
 {
-	const uint64_t passed = now - port->flood_time, cost = frames * FLOOD_COST;
+	return port->flood_until < now + WIRE_SECOND;
+}
 
-	port->flood_time = now;
-	if (passed > FLOOD_CREDIT_MAX - port->flood_credit)
-		port->flood_credit = FLOOD_CREDIT_MAX;
-	else
-		port->flood_credit += passed;
-	if (cost > port->flood_credit)
-		return false;
-	port->flood_credit -= cost;
-	return true;
+void switch_flooded(struct switch_port *port, size_t copies, size_t len, uint64_t now)
+{
+	const uint64_t frame = WIRE_SECOND / SWITCH_FLOOD_RATE;
+	const uint64_t all = copies * (WIRE_SECOND / SWITCH_COPY_RATE);
+
+	if (port->flood_until < now)
+		port->flood_until = now;
+	port->flood_until += (all > frame ? all : frame) * (1 + len / SWITCH_FLOOD_LEN);
 }

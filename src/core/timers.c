@@ -124,6 +124,11 @@ bool timers_may_initiate(const struct timers *timers, uint64_t now)
 	       now - timers->last_handshake_sent >= rekey_timeout(timers);
 }
 
+bool timers_is_initiating(const struct timers *timers)
+{
+	return timers->retransmit != TIMERS_NEVER;
+}
+
 void timers_want_handshake(struct timers *timers)
 {
 	timers->attempts = 0;

@@ -51,6 +51,9 @@ unsigned timers_expire(struct timers *timers, uint64_t now);
 /* Whether an initiation may go out now, REKEY_TIMEOUT after the last handshake message of ours. */
 bool timers_may_initiate(const struct timers *timers, uint64_t now);
 
+/* Whether the next initiation has its time already. */
+bool timers_is_initiating(const struct timers *timers);
+
 /* Somebody asked for a handshake: the attempts are counted anew. */
 void timers_want_handshake(struct timers *timers);
 

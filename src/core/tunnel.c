@@ -133,7 +133,7 @@ static struct peer *route(struct tunnel *tunnel, const struct tunnel_packet *pac
 
 	if (!peer)
 		tunnel->counters.no_route++;
-	else if (tunnel_comes_back(tunnel, packet->data, packet->len, peer))
+	else if (tunnel_comes_back(tunnel, packet->data, packet->len, NULL, peer))
 		return NULL;
 	return peer;
 }
@@ -163,6 +163,11 @@ static struct session *sending_session(const struct peer *peer, size_t messages,
 		session->cipher->reject_after - session->send_counter < messages)
 		return NULL;
 	return session;
+}
+
+bool tunnel_may_send(const struct peer *peer, struct now now)
+{
+	return !peer->staged_first && sending_session(peer, 1, now.boot);
 }
 
 /* What goes outside as the packet has it inside. */
@@ -282,7 +287,7 @@ static void commit_sealed_run(struct tunnel *tunnel, size_t first, size_t count,
 	if (payload)
 		timers_data_sent(&peer->timers, now.boot);
 	if (session_wants_rekey_sending(job->session, now.boot))
-		handshake_want(tunnel, peer, now);
+		handshake_want_in_turn(tunnel, peer, now);
 	tunnel_schedule(tunnel, peer);
 }
 

@@ -46,7 +46,8 @@ enum tunnel_event_kind {
 	TUNNEL_BAD_PEER_KEY, /* a low-order public key: nothing is sent */
 	TUNNEL_SOURCE_REFUSED, /* inner source not in the peer's allowed IPs */
 	TUNNEL_REKEYED,        /* as TUNNEL_SESSION_UP, where a session was in use all the time */
-	TUNNEL_ROUTING_LOOP,   /* what we send to the peer comes back through the device */
+	TUNNEL_ROUTING_LOOP,   /* what we send to the peer comes back through the device, or what
+				  we send to any by this peer's frames */
 	TUNNEL_NO_ANSWER,      /* no answer for WIRE_MISSED_TIME; GAVE_UP comes later */
 	TUNNEL_EVENT_COUNT,
 };
@@ -112,7 +113,7 @@ struct tunnel_counters {
 	uint64_t bad_macs;        /* handshake messages with a wrong mac1 */
 	uint64_t cookies_sent;
 	uint64_t handshakes_dropped;         /* queue full or rate limit */
-	uint64_t floods_dropped;             /* frames for all peers, more than a second's share */
+	uint64_t floods_dropped;             /* frames for all peers, beyond their port's share */
 	uint64_t events[TUNNEL_EVENT_COUNT]; /* also those that were not told again */
 };
 

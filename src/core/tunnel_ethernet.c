@@ -14,8 +14,9 @@
 #include "core/tunnel_internal.h"
 
 /* Frames for all peers wait for one that has no session only while so few do: they must not drive
- * out what is for it alone. */
-enum { FLOODS_STAGED_MAX = WIRE_STAGED_MAX / 4 };
+ * out what is for it alone. Long ones do not wait at all: all of a crowd that is away would take
+ * memory for each. */
+enum { FLOODS_STAGED_MAX = WIRE_STAGED_MAX / 4, FLOOD_STAGED_LEN = SWITCH_FLOOD_LEN };
 
 struct frame {
 	uint8_t *bytes;
@@ -75,10 +76,12 @@ uint8_t ethernet_ecn(const struct offload_split *split)
 		       : 0;
 }
 
-static bool comes_back(struct tunnel *tunnel, const struct frame *frame, const struct peer *to)
+/* from: whose frame it is; NULL: the host's. */
+static bool comes_back(struct tunnel *tunnel, const struct frame *frame, const struct peer *from,
+	const struct peer *to)
 {
 	return frame->packet &&
-	       tunnel_comes_back(tunnel, frame->packet, frame->len - frame->link_len, to);
+	       tunnel_comes_back(tunnel, frame->packet, frame->len - frame->link_len, from, to);
 }
 
 /* ---- The switch ---- */
@@ -87,23 +90,15 @@ static bool comes_back(struct tunnel *tunnel, const struct frame *frame, const s
 static struct switch_port *look_up(
 	struct tunnel *tunnel, const struct frame *frame, struct switch_port *in, struct now now)
 {
-	switch_learn(tunnel->addresses, frame_source(frame->bytes), in, now.boot);
-	return switch_find(tunnel->addresses, frame_destination(frame->bytes), now.boot);
+	const uint16_t vlan = frame_vlan(frame->bytes, frame->link_len);
+
+	switch_learn(tunnel->addresses, frame_source(frame->bytes), vlan, in, now.boot);
+	return switch_find(tunnel->addresses, frame_destination(frame->bytes), vlan, now.boot);
 }
 
 static struct peer *peer_of(struct switch_port *port)
 {
 	return TABLE_ENTRY(port, struct peer, port);
-}
-
-/* len: of the longest of them. */
-static bool may_flood(
-	struct tunnel *tunnel, struct switch_port *in, size_t frames, size_t len, struct now now)
-{
-	if (switch_may_flood(in, frames * (1 + len / SWITCH_FLOOD_LEN), now.boot))
-		return true;
-	tunnel->counters.floods_dropped += frames;
-	return false;
 }
 
 static void plan_whole(
@@ -113,19 +108,40 @@ static void plan_whole(
 	tunnel_plan(tunnel, to, now);
 }
 
-/* To all peers that a frame which came in by the port may go to, and that are somewhere. One that
- * has enough waiting is not asked for a session again, so that it is given up in the end. */
-static void plan_for_all(struct tunnel *tunnel, const struct switch_port *in, uint8_t *bytes,
-	size_t len, struct now now)
+/* One of the copies of a frame. A peer that has enough waiting is not asked for a session again, so
+ * that it is given up in the end. False: it is lost. */
+static bool plan_copy(
+	struct tunnel *tunnel, struct peer *to, uint8_t *bytes, size_t len, struct now now)
 {
-	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer) {
-		if (!endpoint_is_set(&peer->endpoint) || !switch_may_pass(in, &peer->port))
-			continue;
-		if (peer->staged_count < FLOODS_STAGED_MAX)
-			plan_whole(tunnel, peer, bytes, len, now);
-		else
-			peer->counters.dropped++;
+	if (tunnel_may_send(to, now)) {
+		plan_whole(tunnel, to, bytes, len, now);
+		return true;
 	}
+	if (to->staged_count >= FLOODS_STAGED_MAX || len > FLOOD_STAGED_LEN) {
+		to->counters.dropped++;
+		return false;
+	}
+	peer_stage(to, bytes, len);
+	handshake_want_in_turn(tunnel, to, now);
+	return true;
+}
+
+/* To all peers that a frame which came in by the port may go to, and that are somewhere; or to
+ * nobody, if the port had so many sent. */
+static void plan_for_all(
+	struct tunnel *tunnel, struct switch_port *in, uint8_t *bytes, size_t len, struct now now)
+{
+	size_t copies = 0;
+
+	if (!switch_may_flood(in, now.boot)) {
+		tunnel->counters.floods_dropped++;
+		return;
+	}
+	for (struct peer *peer = tunnel->first_peer; peer; peer = peer->next_peer)
+		if (endpoint_is_set(&peer->endpoint) && switch_may_pass(in, &peer->port) &&
+			plan_copy(tunnel, peer, bytes, len, now))
+			copies++;
+	switch_flooded(in, copies, len, now.boot);
 }
 
 /* The host's frame, to all peers. The next segment lies over this one, so that this one goes at
@@ -135,8 +151,6 @@ static void flood_split(struct tunnel *tunnel, struct offload_split split, struc
 	uint8_t *segment;
 	size_t len;
 
-	if (!may_flood(tunnel, &tunnel->host_port, split.count, split.segment_len, now))
-		return;
 	while ((len = offload_split_next(&split, &segment))) {
 		plan_for_all(tunnel, &tunnel->host_port, segment, len, now);
 		if (split.count > 1)
@@ -150,14 +164,14 @@ static void plan_for_host(struct tunnel *tunnel, const struct frame *frame)
 	offload_merge_add(&tunnel->merge, frame->bytes, frame->len, frame->link_len);
 }
 
+/* The host has all that it can take: its copy makes no more of anything. */
 static void flood_frame(
-	struct tunnel *tunnel, const struct frame *frame, struct switch_port *in, struct now now)
+	struct tunnel *tunnel, const struct frame *frame, struct peer *from, struct now now)
 {
-	if (!may_flood(tunnel, in, 1, frame->len, now))
-		return;
 	plan_for_host(tunnel, frame);
-	if (!comes_back(tunnel, frame, NULL))
-		plan_for_all(tunnel, in, frame->bytes, frame->len, now);
+	if (!frame_stays_on_link(frame_destination(frame->bytes)) &&
+		!comes_back(tunnel, frame, from, NULL))
+		plan_for_all(tunnel, &from->port, frame->bytes, frame->len, now);
 }
 
 /* A peer's frame, to the host, to another peer, or to all of them. */
@@ -167,10 +181,11 @@ static void pass_on(
 	struct switch_port *port = look_up(tunnel, frame, &from->port, now);
 
 	if (!port)
-		flood_frame(tunnel, frame, &from->port, now);
+		flood_frame(tunnel, frame, from, now);
 	else if (port == &tunnel->host_port)
 		plan_for_host(tunnel, frame);
-	else if (switch_may_pass(&from->port, port) && !comes_back(tunnel, frame, peer_of(port)))
+	else if (switch_may_pass(&from->port, port) &&
+		 !comes_back(tunnel, frame, from, peer_of(port)))
 		plan_whole(tunnel, peer_of(port), frame->bytes, frame->len, now);
 }
 
@@ -206,7 +221,7 @@ void ethernet_outbound(struct tunnel *tunnel, struct tunnel_packet *packet, stru
 			return;
 		to = port ? peer_of(port) : NULL;
 	}
-	if (comes_back(tunnel, &frame, to))
+	if (comes_back(tunnel, &frame, NULL, to))
 		return;
 	if (offload_split_begin(split, &packet->header, frame.bytes, frame.len, frame.link_len))
 		tunnel->counters.malformed++;

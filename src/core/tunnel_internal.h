@@ -19,7 +19,11 @@ enum {
 	 * can bring: else a flood would drown the socket's buffer before the queue told that there
 	 * is one. */
 	TURN_MAX = 2,
+	HANDSHAKE_CROWD = 16, /* peers that are asked for a handshake at once */
 };
+
+/* How far apart the others are asked. */
+#define HANDSHAKE_CROWD_INTERVAL (WIRE_SECOND / 500)
 
 /* A packet or super-packet to be sealed. */
 struct seal_job {
@@ -61,6 +65,7 @@ struct tunnel {
 	enum tunnel_link link;
 	struct switch_table *addresses; /* of an Ethernet tunnel */
 	struct switch_port host_port;   /* our own side of it */
+	uint64_t next_turn;             /* of those who are asked for handshakes in turn */
 	uint8_t host_id[KEY_LEN];
 	uint8_t instance[FIELD_INSTANCE_LEN]; /* tells our own initiations from the peer's */
 	struct noise_local local;
@@ -120,6 +125,9 @@ void tunnel_schedule(struct tunnel *tunnel, struct peer *peer);
 void tunnel_plan(struct tunnel *tunnel, struct peer *peer, struct now now);
 void tunnel_send_planned(struct tunnel *tunnel, struct now now);
 
+/* Whether what is planned for the peer goes out, and does not wait. */
+bool tunnel_may_send(const struct peer *peer, struct now now);
+
 /* The session of a local index, or NULL. */
 struct session *tunnel_find_session(const struct tunnel *tunnel, uint32_t index);
 
@@ -142,10 +150,10 @@ bool tunnel_place_peer(struct tunnel *tunnel, struct peer *peer, const struct en
 /* An authentic message came from there. */
 void tunnel_roam(struct tunnel *tunnel, struct peer *peer, const struct endpoint *from);
 
-/* Whether the IP packet, on its way to the peer, is a message of our own that the host sent back to
- * us; counted and told if so. With no peer given it is on its way to all of them. */
-bool tunnel_comes_back(
-	struct tunnel *tunnel, const uint8_t *packet, size_t len, const struct peer *to);
+/* Whether the IP packet, on its way from a peer, or the host if that is NULL, to another peer, or
+ * all if that is NULL, is a message of our own that was sent back to us; counted and told if so. */
+bool tunnel_comes_back(struct tunnel *tunnel, const uint8_t *packet, size_t len,
+	const struct peer *from, const struct peer *to);
 
 /* tunnel_ethernet.c */
 
@@ -170,6 +178,10 @@ void ethernet_tell_switch(struct tunnel *tunnel, struct peer *peer);
 
 /* Somebody wants a session: starts a handshake unless one was just started. */
 void handshake_want(struct tunnel *tunnel, struct peer *peer, struct now now);
+
+/* The same for one of many who are asked together: beyond HANDSHAKE_CROWD of them it comes one
+ * after the other, as each costs as much as hundreds of packets. */
+void handshake_want_in_turn(struct tunnel *tunnel, struct peer *peer, struct now now);
 
 /* Sends an initiation if that may be now. */
 void handshake_initiate(struct tunnel *tunnel, struct peer *peer, struct now now);

@@ -66,13 +66,16 @@ static const struct peer *find_loop(
 	return find_peer_at(tunnel, packet, len);
 }
 
-bool tunnel_comes_back(
-	struct tunnel *tunnel, const uint8_t *packet, size_t len, const struct peer *to)
+bool tunnel_comes_back(struct tunnel *tunnel, const uint8_t *packet, size_t len,
+	const struct peer *from, const struct peer *to)
 {
 	const struct peer *peer = find_loop(tunnel, packet, len, to);
 
 	if (!peer)
 		return false;
+	/* Through whose network it went; what is in it, he may have made up, to blame another. */
+	if (from)
+		peer = from;
 	tunnel->counters.no_route++;
 	tunnel_report(tunnel,
 		(struct tunnel_event){

@@ -10,10 +10,6 @@
  * that, and to notice that there is need of one. */
 #define ANSWERS_TIME (WIRE_REKEY_AFTER_TIME + WIRE_REKEY_TIMEOUT + WIRE_KEEPALIVE_TIMEOUT)
 
-/* What all peers together may be asked for at once, and how far apart the rest is asked. */
-#define CROWD 16
-#define CROWD_INTERVAL (WIRE_SECOND / 500)
-
 struct tunnel *tunnel_new(const struct tunnel_ops *ops, void *context)
 {
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
@@ -472,7 +468,7 @@ void tunnel_handshake_all(struct tunnel *tunnel, uint64_t max_age, struct now no
 		timers_start_afresh(&peer->timers);
 		timers_initiate_at(&peer->timers, when);
 		tunnel_schedule(tunnel, peer);
-		if (++count >= CROWD)
-			when += CROWD_INTERVAL;
+		if (++count >= HANDSHAKE_CROWD)
+			when += HANDSHAKE_CROWD_INTERVAL;
 	}
 }

@@ -141,7 +141,7 @@ static size_t make_link_header(uint8_t *frame, unsigned from, unsigned to, uint6
 	sim_mac(frame, to);
 	sim_mac(frame + 6, from);
 	if (number % 3 == 2) {
-		memcpy(type, (const uint8_t[]){ 0x81, 0, 0x20, (uint8_t)number }, 4);
+		memcpy(type, (const uint8_t[]){ 0x81, 0, (uint8_t)(number << 5), 0 }, 4);
 		type += 4;
 	}
 	memcpy(type, number % 2 ? "\x86\xdd" : "\x08\x00", 2);

@@ -9,7 +9,7 @@
  * Test packets carry who sent them and a sequence number, and their content follows from those:
  * each is checked when it is delivered. One that comes twice or differs in a byte fails the test at
  * once; losses and changes of order are counted. Between ends that carry Ethernet they are in
- * frames, every third with a VLAN tag.
+ * frames, every third with a tag that says a priority and no VLAN.
  */
 #ifndef SIM_H
 #define SIM_H

@@ -225,6 +225,7 @@ static void flooding_is_limited(const struct sim_kind *kind)
 		send_broadcast(ends[ONE]);
 	sim_run(sim, 15 * MILLISECOND);
 	assert_int_equal(counters->floods_dropped, 4000);
+	assert_int_equal(ends[HUB]->delivered, 5000); /* which costs nobody anything */
 	forget_counts(sim);
 	/* It may still send to who is known, and others to everybody. */
 	send_broadcast(ends[TWO]);
@@ -240,7 +241,7 @@ static void flooding_is_limited(const struct sim_kind *kind)
 		send_broadcast(ends[HUB]);
 	}
 	assert_int_equal(counters->floods_dropped, 4001);
-	EXPECT(sim, 1000, 1000, 2000, 2000);
+	EXPECT(sim, 1001, 1000, 2000, 2000);
 	assert_int_equal(counters->floods_dropped, 4002);
 	sim_free(sim);
 }
@@ -266,8 +267,155 @@ static void long_floods_are_limited(const struct sim_kind *kind)
 	make_frame(frame, broadcast, mac);
 	for (unsigned i = 0; i < 40; i++)
 		sim_outbound(ends[ONE], frame, sizeof(frame));
-	EXPECT(sim, 33, 0, 33, 33); /* 30 each */
-	assert_int_equal(tunnel_counters(ends[HUB]->tunnel)->floods_dropped, 7);
+	EXPECT(sim, 40, 0, 34, 34); /* 30 each, and the last one has what is left */
+	assert_int_equal(tunnel_counters(ends[HUB]->tunnel)->floods_dropped, 6);
+	sim_free(sim);
+}
+
+/* ---- A hub with many peers ---- */
+
+/* So many more that are away, and that nobody asked yet; an endpoint each. */
+static void add_crowd(struct sim_end *end, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct endpoint endpoint = sim_address4(200, (uint16_t)(1000 + i));
+		uint8_t key[KEY_LEN];
+		struct peer *peer;
+
+		randombytes_buf(key, sizeof(key));
+		assert_int_equal(tunnel_add_peer(end->tunnel, key, &peer), 0);
+		tunnel_place_peer(end->tunnel, peer, &endpoint);
+	}
+	sim_touch(end);
+}
+
+/* More peers have no more sent to them: what counts is how many copies there are. */
+static void copies_are_limited(const struct sim_kind *kind)
+{
+	struct sim *sim = hub(12, sim_kind_auto);
+	struct sim_end **ends = sim->ends;
+
+	(void)kind;
+	add_crowd(ends[HUB], 198);
+	sim->batch = 50;
+	for (unsigned i = 0; i < 1500; i++)
+		send_broadcast(ends[ONE]);
+	sim_run(sim, 25 * MILLISECOND);
+	/* 200 copies each of the first 32, which wait for those who are away; then 2 of each. */
+	assert_int_equal(ends[TWO]->delivered, 32 + 1000 - 32 * 200 / 20);
+	assert_int_equal(ends[HUB]->delivered, 1500);
+	for (unsigned i = 0; i < 1500; i++)
+		send_broadcast(ends[HUB]);
+	sim_run(sim, 25 * MILLISECOND);
+	assert_int_equal(ends[ONE]->delivered, 1000);
+	sim_free(sim);
+}
+
+/* Each of those that are away was asked once, so many of them by now. */
+static unsigned count_asked(const struct sim_end *end)
+{
+	unsigned count = 0;
+
+	for (struct peer *peer = end->tunnel->first_peer; peer; peer = peer->next_peer)
+		if (peer->endpoint.v4.sin_port != htons(51820))
+			count += peer->initiation_linked;
+	assert_int_equal(end->messages[SIM_INITIATION], count);
+	return count;
+}
+
+/* What is for all of them is no reason to spend a second on handshakes at once. */
+static void a_crowd_is_asked_in_turn(const struct sim_kind *kind)
+{
+	enum { CROWD = 300 };
+	struct sim *sim = hub(13, public_kind(kind));
+	struct sim_end **ends = sim->ends;
+
+	add_crowd(ends[HUB], CROWD);
+	ends[HUB]->messages[SIM_INITIATION] = 0;
+	send_broadcast(ends[HUB]);
+	assert_int_equal(count_asked(ends[HUB]), HANDSHAKE_CROWD);
+	for (unsigned i = 0; i < 10; i++) { /* nor does more of it, from whomever */
+		send_broadcast(ends[i % 2 ? HUB : ONE]);
+		sim_run(sim, 10 * MILLISECOND);
+		assert_in_range(count_asked(ends[HUB]), HANDSHAKE_CROWD + 5 * i,
+			HANDSHAKE_CROWD + 5 * (i + 1));
+	}
+	sim_run(sim, (CROWD - HANDSHAKE_CROWD - 50) * 2 * MILLISECOND);
+	assert_int_equal(count_asked(ends[HUB]), CROWD);
+	for (unsigned i = ONE; i < HUB_ENDS; i++)
+		assert_in_range(ends[i]->delivered, 6, 11);
+	sim_free(sim);
+}
+
+/* What is for one of them alone does not wait for its turn among them. */
+static void who_is_wanted_alone_is_asked_at_once(const struct sim_kind *kind)
+{
+	struct sim *sim = hub(14, public_kind(kind));
+	struct sim_end **ends = sim->ends;
+	struct peer *last;
+
+	add_crowd(ends[HUB], 100);
+	last = ends[HUB]->tunnel->last_peer;
+	send_broadcast(ends[HUB]);
+	assert_false(last->initiation_linked);
+	switch_learn(ends[HUB]->tunnel->addresses, (const uint8_t[]){ 2, 9, 9, 9, 9, 9 }, 0,
+		&last->port, sim_now(ends[HUB]).boot);
+	send_frame(ends[HUB], (const uint8_t[]){ 2, 9, 9, 9, 9, 9 }, broadcast);
+	assert_true(last->initiation_linked);
+	sim_free(sim);
+}
+
+/* Sessions of one age are not all renewed by the first frame for all. */
+static void a_crowd_is_renewed_in_turn(const struct sim_kind *kind)
+{
+	struct sim *sim = hub(15, sim_kind_auto);
+	struct sim_end *centre = sim->ends[HUB];
+	const uint64_t then = sim_now(centre).boot;
+
+	(void)kind;
+	add_crowd(centre, 100);
+	for (struct peer *peer = centre->tunnel->first_peer; peer; peer = peer->next_peer) {
+		const struct noise_keys keys = { .local_index = 1 + peer->timers.seed % 1000000,
+			.initiator = true };
+
+		if (peer->current)
+			continue;
+		peer->current = session_new(peer, aead_at(0), &keys, then);
+		assert_non_null(peer->current);
+		table_insert(&centre->tunnel->sessions, &peer->current->by_index, keys.local_index);
+	}
+	sim_run(sim, 125 * SECOND);
+	centre->messages[SIM_INITIATION] = 0;
+	send_broadcast(centre);
+	assert_in_range(centre->messages[SIM_INITIATION], 1, HANDSHAKE_CROWD);
+	assert_int_equal(centre->messages[SIM_INITIATION], HANDSHAKE_CROWD);
+	sim_run(sim, 100 * 2 * MILLISECOND);
+	assert_in_range(centre->messages[SIM_INITIATION], 100, 103);
+	sim_free(sim);
+}
+
+/* Long frames for all do not lie in memory once for each that is away. */
+static void long_floods_do_not_wait(const struct sim_kind *kind)
+{
+	static uint8_t frame[60000];
+	struct sim *sim = hub(16, sim_kind_auto);
+	struct sim_end **ends = sim->ends;
+	uint8_t mac[6];
+
+	(void)kind;
+	for (unsigned i = HUB; i < HUB_ENDS; i++)
+		ends[i]->deliver = count_frame;
+	sim_mac(mac, ONE);
+	make_frame(frame, broadcast, mac);
+	tunnel_drop_sessions(ends[HUB]->tunnel, sim_peer(ends[HUB], ends[TWO]));
+	tunnel_reap(ends[HUB]->tunnel);
+	ends[TWO]->cut = true;
+	sim_outbound(ends[ONE], frame, 2048);
+	sim_outbound(ends[ONE], frame, 2049);
+	sim_outbound(ends[ONE], frame, sizeof(frame));
+	EXPECT(sim, 3, 0, 0, 3);
+	assert_int_equal(sim_peer(ends[HUB], ends[TWO])->staged_count, 1);
+	assert_int_equal(sim_peer(ends[HUB], ends[TWO])->counters.dropped, 2);
 	sim_free(sim);
 }
 
@@ -620,6 +768,65 @@ static void ip_tunnels_are_no_switches(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* ---- What frames say ---- */
+
+/* Of the groups of IEEE 802.1Q's table 8-1 only the spanning tree's is passed on between peers. */
+static void what_stays_on_a_link(const struct sim_kind *kind)
+{
+	struct sim *sim = hub(26, sim_kind_auto);
+	struct sim_end **ends = sim->ends;
+	uint8_t group[6] = { 0x01, 0x80, 0xc2, 0, 0, 0 }, mac[6];
+
+	(void)kind;
+	sim_mac(mac, ONE);
+	for (unsigned last = 0; last <= 0x10; last++) {
+		const unsigned others = last == 0 || last == 0x10;
+
+		group[5] = (uint8_t)last;
+		send_frame(ends[ONE], group, mac);
+		EXPECT(sim, 1, 0, others, others);
+		send_frame(ends[HUB], group, broadcast);
+		EXPECT(sim, 0, 1, 1, 1);
+	}
+	sim_free(sim);
+}
+
+static void send_tagged(struct sim_end *end, const uint8_t *to, const uint8_t *from, unsigned vlan)
+{
+	uint8_t frame[64];
+
+	make_frame(frame, to, from);
+	write16(frame + 12, 0x8100);
+	write16(frame + 14, vlan);
+	write16(frame + 16, 0x88b5);
+	sim_outbound(end, frame, sizeof(frame));
+}
+
+/* One address may be at several places, if these are in several VLANs. */
+static void vlans_are_learnt_apart(const struct sim_kind *kind)
+{
+	static const uint8_t router[6] = { 0, 0, 0x5e, 0, 1, 1 };
+	struct sim *sim = hub(27, sim_kind_auto);
+	struct sim_end **ends = sim->ends;
+
+	(void)kind;
+	send_tagged(ends[ONE], broadcast, router, 10);
+	EXPECT(sim, 1, 0, 1, 1);
+	send_tagged(ends[TWO], broadcast, router, 20);
+	EXPECT(sim, 1, 1, 0, 1);
+	send_tagged(ends[THREE], router, broadcast, 10);
+	EXPECT(sim, 0, 1, 0, 0);
+	send_tagged(ends[THREE], router, broadcast, 0x7000 + 20); /* with a priority */
+	EXPECT(sim, 0, 0, 1, 0);
+	send_frame(ends[THREE], router, broadcast);
+	EXPECT(sim, 1, 1, 1, 0);
+	send_frame(ends[HUB], broadcast, router);
+	EXPECT(sim, 0, 1, 1, 1);
+	send_tagged(ends[THREE], router, broadcast, 0x7000); /* a priority, and no VLAN */
+	EXPECT(sim, 1, 0, 0, 0);
+	sim_free(sim);
+}
+
 /* With one peer it is a wire: nothing is learnt, nothing limited, and nothing is left out. */
 static void one_peer_is_a_wire(const struct sim_kind *kind)
 {
@@ -636,8 +843,10 @@ static void one_peer_is_a_wire(const struct sim_kind *kind)
 		send_broadcast(a);
 	send_frame(b, macs[1], macs[0]);
 	send_frame(a, macs[0], macs[0]);
+	for (unsigned last = 0; last < 16; last++)
+		send_frame(a, (const uint8_t[]){ 1, 0x80, 0xc2, 0, 0, (uint8_t)last }, macs[0]);
 	sim_run(sim, SECOND);
-	assert_int_equal(b->delivered, 3001);
+	assert_int_equal(b->delivered, 3001 + 16);
 	assert_int_equal(a->delivered, 1);
 	assert_int_equal(sim_peer(a, b)->port.addresses + a->tunnel->host_port.addresses, 0);
 	assert_int_equal(tunnel_counters(b->tunnel)->floods_dropped, 0);
@@ -681,6 +890,38 @@ static void own_messages_do_not_go_round(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* Whatever stands in a peer's frame, it is no other's fault. */
+static void blame_stays_where_it_belongs(const struct sim_kind *kind)
+{
+	struct sim *sim = hub(28, sim_kind_auto);
+	struct sim_end **ends = sim->ends;
+	uint8_t frame[114] = { 0 }, mac[6];
+
+	(void)kind;
+	tunnel_set_port(ends[HUB]->tunnel, 51820);
+	send_broadcast(ends[THREE]);
+	sim_mac(mac, TWO);
+	for (unsigned i = 0; i < 2; i++) {
+		make_frame(frame, broadcast, mac);
+		if (i) /* by way of one to another */
+			sim_mac(frame, THREE);
+		write16(frame + 12, 0x0800);
+		sim_ip(frame + 14, AF_INET, HUB, ONE, 100);
+		frame[14 + 9] = IPPROTO_UDP;
+		memcpy(frame + 14 + 16, &ends[ONE]->address.v4.sin_addr, 4);
+		write16(frame + 14 + 20, 51820);
+		memcpy(frame + 14 + 22, &ends[ONE]->address.v4.sin_port, 2);
+		sim_outbound(ends[TWO], frame, sizeof(frame));
+		sim_run(sim, SECOND);
+		assert_int_equal(sim_peer(ends[HUB], ends[ONE])->trouble, 0);
+		assert_int_equal(sim_peer(ends[HUB], ends[THREE])->trouble, 0);
+		assert_int_equal(sim_peer(ends[HUB], ends[TWO])->trouble, TUNNEL_ROUTING_LOOP);
+		sim_peer(ends[HUB], ends[TWO])->trouble = 0;
+	}
+	assert_int_equal(ends[HUB]->events[TUNNEL_ROUTING_LOOP], 1); /* it is told once */
+	sim_free(sim);
+}
+
 int main(void)
 {
 	static const struct sim_scenario scenarios[] = {
@@ -689,6 +930,11 @@ int main(void)
 		SIM_ONCE(addresses_are_limited),
 		SIM_ONCE(flooding_is_limited),
 		SIM_ONCE(long_floods_are_limited),
+		SIM_ONCE(copies_are_limited),
+		SIM_CULVERT(a_crowd_is_asked_in_turn),
+		SIM_CULVERT(who_is_wanted_alone_is_asked_at_once),
+		SIM_ONCE(a_crowd_is_renewed_in_turn),
+		SIM_ONCE(long_floods_do_not_wait),
 		SIM_CULVERT(floods_drive_nothing_out),
 		SIM_ONCE(floods_give_up_who_is_away),
 		SIM_CULVERT(relayed_frames_keep_their_order),
@@ -699,8 +945,11 @@ int main(void)
 		SIM_CULVERT(who_becomes_a_switch_says_so),
 		SIM_CULVERT(becoming_a_switch_during_a_handshake),
 		SIM_CULVERT(ip_tunnels_are_no_switches),
+		SIM_ONCE(what_stays_on_a_link),
+		SIM_ONCE(vlans_are_learnt_apart),
 		SIM_CULVERT(one_peer_is_a_wire),
 		SIM_ONCE(own_messages_do_not_go_round),
+		SIM_ONCE(blame_stays_where_it_belongs),
 	};
 
 	return sim_main("switch", scenarios, sizeof(scenarios) / sizeof(*scenarios));

@@ -113,12 +113,59 @@ static void test_addresses(void **state)
 	assert_true(frame_is_group(all));
 }
 
+static void test_vlans(void **state)
+{
+	static const struct {
+		uint16_t words[WORDS_MAX];
+		size_t count;
+		uint16_t vlan;
+	} rows[] = {
+		{ { 0x0800 }, 1, 0 },
+		{ { 0x8100, 7, 0x0800 }, 3, 7 },
+		{ { 0x8100, 0xf123, 0x0800 }, 3, 0x123 }, /* with a priority */
+		{ { 0x8100, 0xf000, 0x0800 }, 3, 0 },     /* that alone */
+		{ { 0x88a8, 0x0fff, 0x8100, 8, 0x0800 }, 5, 0xfff },
+		{ { 0x9100, 7, 0x0800 }, 3, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct shape shape = { .count = rows[i].count, .first_byte = 0x45 };
+		uint8_t frame[FRAME_SIZE];
+
+		memcpy(shape.words, rows[i].words, sizeof(shape.words));
+		build(&shape, frame);
+		if (frame_vlan(frame, frame_link_len(frame, FRAME_SIZE)) != rows[i].vlan)
+			fail_msg("row %zu", i);
+		assert_int_equal(frame_vlan(frame, frame_link_len(frame, 17)), 0); /* cut */
+	}
+}
+
+/* 15 addresses, and none that differs from them in any other bit. */
+static void test_what_stays_on_a_link(void **state)
+{
+	uint8_t address[FRAME_ADDRESS] = { 0x01, 0x80, 0xc2, 0, 0, 0 };
+
+	(void)state;
+	for (unsigned last = 0; last < 256; last++) {
+		address[5] = (uint8_t)last;
+		assert_int_equal(frame_stays_on_link(address), last >= 1 && last <= 15);
+		for (unsigned bit = 0; bit < 40; bit++) {
+			address[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			assert_false(frame_stays_on_link(address));
+			address[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_vlans),
+		cmocka_unit_test(test_what_stays_on_a_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,16 +64,16 @@ static void test_stories(void **state)
 			if (story->steps[n].port == 'F')
 				switch_forget(table, &a);
 			else
-				switch_learn(table, address_of(1),
+				switch_learn(table, address_of(1), 0,
 					story->steps[n].port == 'a' ? &a : &b, now);
 		}
 		const struct switch_port *port =
-			switch_find(table, address_of(1), story->asked * SECOND);
+			switch_find(table, address_of(1), 0, story->asked * SECOND);
 		const char found = port == &a ? 'a' : port == &b ? 'b' : 0;
 
 		if (found != story->expected)
 			fail_msg("%s: behind port '%c'", story->name, found ? found : '-');
-		assert_null(switch_find(table, address_of(2), story->asked * SECOND));
+		assert_null(switch_find(table, address_of(2), 0, story->asked * SECOND));
 		switch_free(table);
 	}
 }
@@ -89,8 +89,8 @@ static void test_groups(void **state)
 	assert_non_null(table);
 	for (unsigned first = 0; first < 256; first++) {
 		address[0] = (uint8_t)first;
-		switch_learn(table, address, &port, SECOND);
-		assert_ptr_equal(switch_find(table, address, SECOND), first & 1 ? NULL : &port);
+		switch_learn(table, address, 0, &port, SECOND);
+		assert_ptr_equal(switch_find(table, address, 0, SECOND), first & 1 ? NULL : &port);
 	}
 	assert_int_equal(port.addresses, 128);
 	switch_free(table);
@@ -110,10 +110,34 @@ static void test_bits(void **state)
 
 			address[bit / 8] = (uint8_t)(1 << bit % 8);
 			if (pass)
-				assert_ptr_equal(switch_find(table, address, 0), &ports[bit]);
+				assert_ptr_equal(switch_find(table, address, 0, 0), &ports[bit]);
 			else
-				switch_learn(table, address, &ports[bit], 0);
+				switch_learn(table, address, 0, &ports[bit], 0);
 		}
+	switch_free(table);
+}
+
+/* Each VLAN's addresses are its own, and count. */
+static void test_vlans(void **state)
+{
+	struct switch_table *table = switch_new();
+	struct switch_port ports[3] = { 0 };
+	static const uint16_t vlans[] = { 0, 1, 256, 4094 };
+
+	(void)state;
+	assert_non_null(table);
+	for (size_t i = 0; i < 3; i++)
+		switch_learn(table, address_of(1), vlans[i], &ports[i], SECOND);
+	for (size_t i = 0; i < 4; i++)
+		assert_ptr_equal(switch_find(table, address_of(1), vlans[i], SECOND),
+			i < 3 ? &ports[i] : NULL);
+	switch_learn(table, address_of(1), 256, &ports[0], SECOND);
+	assert_ptr_equal(switch_find(table, address_of(1), 256, SECOND), &ports[0]);
+	assert_int_equal(ports[0].addresses, 2);
+	assert_int_equal(ports[2].addresses, 0);
+	switch_forget(table, &ports[0]);
+	assert_null(switch_find(table, address_of(1), 0, SECOND));
+	assert_ptr_equal(switch_find(table, address_of(1), 1, SECOND), &ports[1]);
 	switch_free(table);
 }
 
@@ -126,25 +150,25 @@ static void test_port_is_bounded(void **state)
 	(void)state;
 	assert_non_null(table);
 	for (unsigned n = 0; n < 3 * SWITCH_PORT_MAX; n++)
-		switch_learn(table, address_of(n), &greedy, SECOND);
+		switch_learn(table, address_of(n), 0, &greedy, SECOND);
 	assert_int_equal(greedy.addresses, SWITCH_PORT_MAX);
-	assert_ptr_equal(switch_find(table, address_of(0), SECOND), &greedy);
-	assert_ptr_equal(switch_find(table, address_of(SWITCH_PORT_MAX - 1), SECOND), &greedy);
-	assert_null(switch_find(table, address_of(SWITCH_PORT_MAX), SECOND));
+	assert_ptr_equal(switch_find(table, address_of(0), 0, SECOND), &greedy);
+	assert_ptr_equal(switch_find(table, address_of(SWITCH_PORT_MAX - 1), 0, SECOND), &greedy);
+	assert_null(switch_find(table, address_of(SWITCH_PORT_MAX), 0, SECOND));
 	/* One leaves, and one more fits. */
-	switch_learn(table, address_of(7), &other, SECOND);
-	assert_ptr_equal(switch_find(table, address_of(7), SECOND), &other);
-	switch_learn(table, address_of(9000), &greedy, SECOND);
-	assert_ptr_equal(switch_find(table, address_of(9000), SECOND), &greedy);
+	switch_learn(table, address_of(7), 0, &other, SECOND);
+	assert_ptr_equal(switch_find(table, address_of(7), 0, SECOND), &other);
+	switch_learn(table, address_of(9000), 0, &greedy, SECOND);
+	assert_ptr_equal(switch_find(table, address_of(9000), 0, SECOND), &greedy);
 	/* Where there is no room it is at least not where it was. */
-	switch_learn(table, address_of(7), &greedy, SECOND);
-	assert_null(switch_find(table, address_of(7), SECOND));
+	switch_learn(table, address_of(7), 0, &greedy, SECOND);
+	assert_null(switch_find(table, address_of(7), 0, SECOND));
 	assert_int_equal(greedy.addresses, SWITCH_PORT_MAX);
 	assert_int_equal(other.addresses, 0);
 	/* Room comes of age. */
-	switch_learn(table, address_of(0), &greedy, 200 * SECOND);
-	switch_learn(table, address_of(8000), &greedy, 301 * SECOND);
-	assert_ptr_equal(switch_find(table, address_of(8000), 301 * SECOND), &greedy);
+	switch_learn(table, address_of(0), 0, &greedy, 200 * SECOND);
+	switch_learn(table, address_of(8000), 0, &greedy, 301 * SECOND);
+	assert_ptr_equal(switch_find(table, address_of(8000), 0, 301 * SECOND), &greedy);
 	assert_int_equal(greedy.addresses, 2);
 	switch_free(table);
 }
@@ -163,21 +187,21 @@ static void test_table_is_bounded(void **state)
 
 		assert_non_null(table);
 		for (unsigned n = 0; n < 1100 * greedy; n++)
-			switch_learn(table, address_of(n), &ports[n % greedy], SECOND);
+			switch_learn(table, address_of(n), 0, &ports[n % greedy], SECOND);
 		for (unsigned i = 0; i < greedy; i++)
 			assert_in_range(ports[i].addresses, each, each + 1);
 		for (unsigned n = 0; n < 15; n++) {
-			switch_learn(table, address_of(200000 + n), &modest, SECOND);
+			switch_learn(table, address_of(200000 + n), 0, &modest, SECOND);
 			assert_ptr_equal(
-				switch_find(table, address_of(200000 + n), SECOND), &modest);
+				switch_find(table, address_of(200000 + n), 0, SECOND), &modest);
 		}
-		switch_learn(table, address_of(0), &modest, SECOND);
-		assert_ptr_equal(switch_find(table, address_of(0), SECOND), &modest);
+		switch_learn(table, address_of(0), 0, &modest, SECOND);
+		assert_ptr_equal(switch_find(table, address_of(0), 0, SECOND), &modest);
 		for (unsigned i = 0; i < greedy; i++)
 			switch_forget(table, &ports[i]);
 		assert_int_equal(modest.addresses, 16);
 		for (unsigned n = 0; n < 1000; n++)
-			switch_learn(table, address_of(n), &ports[0], SECOND);
+			switch_learn(table, address_of(n), 0, &ports[0], SECOND);
 		assert_int_equal(ports[0].addresses, 1000);
 		switch_free(table);
 	}
@@ -244,9 +268,9 @@ static void run_stream(uint64_t seed, unsigned addresses, unsigned ports, uint64
 				naive[k].port = naive[k].port == by ? NULL : naive[k].port;
 			assert_int_equal(by->addresses, 0);
 		}
-		switch_learn(table, address_of(n), by, now);
+		switch_learn(table, address_of(n), 0, by, now);
 		naive_learn(n, by, now);
-		if (switch_find(table, address_of(asked), now) !=
+		if (switch_find(table, address_of(asked), 0, now) !=
 			(is_known(&naive[asked], now) ? naive[asked].port : NULL))
 			fail_msg("seed %llu, step %u: address %u", (unsigned long long)seed, i,
 				asked);
@@ -269,28 +293,38 @@ static void test_random_streams(void **state)
 
 /* ---- Flooding ---- */
 
+/* Floods so many frames one after the other, or as many of them as it may; returns how many. */
+static size_t flood(
+	struct switch_port *port, size_t frames, size_t copies, size_t len, uint64_t now)
+{
+	size_t passed = 0;
+
+	while (passed < frames && switch_may_flood(port, now)) {
+		switch_flooded(port, copies, len, now);
+		passed++;
+	}
+	return passed;
+}
+
 struct flood {
 	uint64_t at; /* ms since the beginning */
 	size_t frames;
-	bool passes;
+	size_t passes;
 };
 
 static void test_flooding_is_limited(void **state)
 {
 	static const struct flood floods[] = {
-		{ 0, 1, true },         /* a new port has all of it */
-		{ 0, 999, true },       /* as many at once */
-		{ 0, 1, false },        /* and no more */
-		{ 1, 2, false },        /* one a millisecond */
-		{ 1, 1, true },         /* what was refused costs nothing */
-		{ 1, 1, false },        /* */
-		{ 501, 500, true },     /* it fills up */
-		{ 501, 1, false },      /* */
-		{ 9000, 1001, false },  /* never more than that at once */
-		{ 9000, 1000, true },   /* */
-		{ 9000, 1, false },     /* */
-		{ 10000, 0, true },     /* */
-		{ 3600000, 1000, true } /* and not more after an hour */
+		{ 0, 1, 1 },            /* a new port has all of it */
+		{ 0, 1000, 999 },       /* as many at once, and no more */
+		{ 1, 2, 1 },            /* one a millisecond */
+		{ 1, 1, 0 },            /* */
+		{ 501, 501, 500 },      /* it fills up */
+		{ 501, 1, 0 },          /* what was refused costs nothing */
+		{ 502, 1, 1 },          /* */
+		{ 9000, 1001, 1000 },   /* never more than that at once */
+		{ 9000, 1, 0 },         /* */
+		{ 3600000, 1001, 1000 } /* and not more after an hour */
 	};
 	struct switch_port port = { 0 }, other = { 0 };
 
@@ -298,14 +332,51 @@ static void test_flooding_is_limited(void **state)
 	for (size_t i = 0; i < sizeof(floods) / sizeof(*floods); i++) {
 		const uint64_t now = 5 * SECOND + floods[i].at * (SECOND / 1000);
 
-		if (switch_may_flood(&port, floods[i].frames, now) != floods[i].passes)
+		if (flood(&port, floods[i].frames, 1, 60, now) != floods[i].passes)
 			fail_msg("row %zu", i);
 	}
 	/* Each port has its own. */
-	assert_true(switch_may_flood(&other, 1000, 5 * SECOND));
+	assert_int_equal(flood(&other, 2000, 1, 60, 5 * SECOND), 1000);
 }
 
-/* Any stream of floods: over any time no more than the burst and the rate make. */
+/* What a hub of so many others sends to all of them in a second: 1000 frames, and 20,000 copies. */
+static void test_copies_are_limited(void **state)
+{
+	static const struct {
+		size_t copies, len, passes;
+	} rows[] = {
+		{ 0, 60, 1000 },   /* nobody was there; they were looked for */
+		{ 1, 60, 1000 },   /* */
+		{ 2, 60, 1000 },   /* */
+		{ 20, 60, 1000 },  /* */
+		{ 21, 60, 953 },   /* */
+		{ 40, 60, 500 },   /* */
+		{ 499, 60, 41 },   /* the last has what is left, and more */
+		{ 1000, 60, 20 },  /* */
+		{ 30000, 60, 1 },  /* never none */
+		{ 1, 2047, 1000 }, /* */
+		{ 1, 2048, 500 },  /* */
+		{ 1, 60000, 34 },  /* */
+		{ 40, 2048, 250 }, /* */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct switch_port port = { 0 };
+		const size_t passed = flood(&port, 2000, rows[i].copies, rows[i].len, SECOND);
+
+		if (passed != rows[i].passes)
+			fail_msg("row %zu: %zu frames", i, passed);
+	}
+	/* What one took beyond its share is waited for. */
+	struct switch_port port = { 0 };
+
+	assert_int_equal(flood(&port, 2, 30000, 60, SECOND), 1);
+	assert_int_equal(flood(&port, 2, 1, 60, SECOND + SECOND / 2), 0);
+	assert_int_equal(flood(&port, 2, 1, 60, SECOND + SECOND / 2 + 1), 1);
+}
+
+/* Any stream of floods: over any time no more than the burst and the rate make, and one frame. */
 static void test_flooding_over_time(void **state)
 {
 	struct switch_port port = { 0 };
@@ -315,16 +386,17 @@ static void test_flooding_over_time(void **state)
 	(void)state;
 	random_state = 9;
 	for (unsigned i = 0; i < 100000; i++) {
-		const size_t frames = next_random() % 5;
+		const size_t copies = 20 + next_random() % 200;
+		const uint64_t share = SWITCH_COPY_RATE + (now - start) * SWITCH_COPY_RATE / SECOND;
 
-		asked += frames;
-		now += next_random() % (SECOND / 1000);
-		passed += switch_may_flood(&port, frames, now) ? frames : 0;
-		assert_true(passed <= 1000 + (now - start) * SWITCH_FLOOD_RATE / SECOND);
+		asked += copies;
+		passed += flood(&port, 1, copies, 60, now) * copies;
+		assert_true(passed <= share + 220);
+		now += next_random() % (SECOND / 500);
 	}
-	/* It was asked for four times as much, and all that there was is used. */
-	assert_true(asked > 3 * passed);
-	assert_true(passed + 5 >= 1000 + (now - start) * SWITCH_FLOOD_RATE / SECOND);
+	/* It was asked for much more, and all that there was is used. */
+	assert_true(asked > 4 * passed);
+	assert_true(passed >= (now - start) * SWITCH_COPY_RATE / SECOND);
 }
 
 static void test_split_horizon(void **state)
@@ -356,10 +428,12 @@ int main(void)
 		cmocka_unit_test(test_stories),
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_bits),
+		cmocka_unit_test(test_vlans),
 		cmocka_unit_test(test_port_is_bounded),
 		cmocka_unit_test(test_table_is_bounded),
 		cmocka_unit_test(test_random_streams),
 		cmocka_unit_test(test_flooding_is_limited),
+		cmocka_unit_test(test_copies_are_limited),
 		cmocka_unit_test(test_flooding_over_time),
 		cmocka_unit_test(test_split_horizon),
 	};
