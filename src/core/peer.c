@@ -41,7 +41,8 @@ void peer_stage(struct peer *peer, const void *packet, size_t len)
 		peer->counters.dropped++;
 		return;
 	}
-	if (peer->staged_count == WIRE_STAGED_MAX) {
+	while (peer->staged_count == WIRE_STAGED_MAX ||
+		peer->staged_bytes + len > WIRE_STAGED_BYTES) {
 		free(peer_unstage(peer));
 		peer->counters.dropped++;
 	}
@@ -55,6 +56,7 @@ void peer_stage(struct peer *peer, const void *packet, size_t len)
 		peer->staged_first = staged;
 	peer->staged_last = staged;
 	peer->staged_count++;
+	peer->staged_bytes += len;
 }
 
 struct peer_staged *peer_unstage(struct peer *peer)
@@ -67,6 +69,7 @@ struct peer_staged *peer_unstage(struct peer *peer)
 	if (!peer->staged_first)
 		peer->staged_last = NULL;
 	peer->staged_count--;
+	peer->staged_bytes -= staged->len;
 	return staged;
 }
 

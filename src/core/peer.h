@@ -70,6 +70,7 @@ struct peer {
 	struct session *previous, *current, *next;
 	struct peer_staged *staged_first, *staged_last;
 	unsigned staged_count;
+	size_t staged_bytes;
 	uint32_t reported; /* events told since the last completed handshake (1 << kind) */
 	uint8_t trouble;   /* the last one of them (enum tunnel_event_kind), 0: none */
 	struct peer_counters counters;

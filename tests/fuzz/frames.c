@@ -42,6 +42,9 @@ static void check_frame(const uint8_t *frame, size_t len)
 		FUZZ_CHECK(found == naive_link(frame, len), "%zu bytes", found);
 		FUZZ_CHECK(frame_family(exact, len, found) == naive_family(frame, len),
 			"another family");
+		FUZZ_CHECK(frame_vlan(exact, found) ==
+				   (found > FRAME_MIN ? read16(frame + FRAME_MIN) & 0xfff : 0),
+			"another VLAN");
 	}
 	free(exact);
 }

@@ -865,6 +865,7 @@ static unsigned check_session(
 static unsigned check_peer(const struct tunnel *tunnel, const struct peer *peer)
 {
 	unsigned sessions = 0, staged = 0;
+	size_t bytes = 0;
 
 	sessions += check_session(tunnel, peer, peer->previous);
 	sessions += check_session(tunnel, peer, peer->current);
@@ -872,9 +873,10 @@ static unsigned check_peer(const struct tunnel *tunnel, const struct peer *peer)
 	if (peer->next)
 		assert_false(peer->next->initiator);
 	for (const struct peer_staged *packet = peer->staged_first; packet; packet = packet->next)
-		staged++;
+		staged++, bytes += packet->len;
 	assert_int_equal(staged, peer->staged_count);
-	assert_true(staged <= WIRE_STAGED_MAX);
+	assert_int_equal(bytes, peer->staged_bytes);
+	assert_true(staged <= WIRE_STAGED_MAX && bytes <= WIRE_STAGED_BYTES);
 	assert_true(peer->wakeup <= timers_next(&peer->timers));
 	assert_ptr_equal(tunnel->wakeups.heap[peer->wakeup_position], peer);
 	if (peer->initiation_linked) {

@@ -419,6 +419,37 @@ static void long_floods_do_not_wait(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* Nor many of those that one sends to another who is away. */
+static void what_waits_is_limited_in_bytes(const struct sim_kind *kind)
+{
+	static uint8_t frame[60000];
+	struct sim *sim = hub(17, sim_kind_auto);
+	struct sim_end **ends = sim->ends;
+	const struct peer *away = sim_peer(ends[HUB], ends[TWO]);
+	uint8_t mac[6];
+
+	(void)kind;
+	send_broadcast(ends[TWO]);
+	sim_run(sim, SECOND);
+	tunnel_drop_sessions(ends[HUB]->tunnel, sim_peer(ends[HUB], ends[TWO]));
+	tunnel_reap(ends[HUB]->tunnel);
+	ends[TWO]->cut = true;
+	sim_mac(mac, TWO);
+	make_frame(frame, mac, broadcast);
+	for (unsigned i = 0; i < 20; i++)
+		sim_outbound(ends[ONE], frame, 1000);
+	for (unsigned i = 0; i < 100; i++)
+		sim_outbound(ends[ONE], frame, sizeof(frame));
+	sim_run(sim, SECOND);
+	assert_int_equal(away->staged_count, 128 * 2048 / sizeof(frame));
+	assert_int_equal(away->counters.dropped, 120 - away->staged_count);
+	sim_outbound(ends[ONE], frame, 1000);
+	sim_run(sim, SECOND);
+	assert_int_equal(away->staged_count, 1 + 128 * 2048 / sizeof(frame));
+	sim_check(sim);
+	sim_free(sim);
+}
+
 /* What is for all of them does not take the place of what waits for one. */
 static void floods_drive_nothing_out(const struct sim_kind *kind)
 {
@@ -935,6 +966,7 @@ int main(void)
 		SIM_CULVERT(who_is_wanted_alone_is_asked_at_once),
 		SIM_ONCE(a_crowd_is_renewed_in_turn),
 		SIM_ONCE(long_floods_do_not_wait),
+		SIM_ONCE(what_waits_is_limited_in_bytes),
 		SIM_CULVERT(floods_drive_nothing_out),
 		SIM_ONCE(floods_give_up_who_is_away),
 		SIM_CULVERT(relayed_frames_keep_their_order),
