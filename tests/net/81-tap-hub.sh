@@ -134,7 +134,7 @@ hub_case() {
 }
 
 mesh_case() {
-	local here=02:cf:00:00:00:01 each mtu
+	local here=02:cf:00:00:00:01 there=02:cf:00:00:00:02 each mtu
 	outside a b c
 	write_conf a "PrivateKeyFile = a.key\nMode = tap" "$(peer b "$(calls b)")" "$(peer c "$(calls c)")"
 	write_conf b "PrivateKeyFile = b.key\nMode = tap" "$(peer a "$(calls a)")" "$(peer c "$(calls c)")"
@@ -162,7 +162,9 @@ mesh_case() {
 	mtu=$(mtu_of a)
 	expect_match "the MTU" '^(1401|1385)$' "$mtu" # by the tag of the longest cipher that there is
 	capture a pieces 'ip[6:2] & 0x3fff != 0 or less 100'
-	send a "$here" "$(mac_of b)" "$((mtu + 14))" "tagged:$((mtu + 18))"
+	send b "$there" "$everybody" 60 tagged:64 # so that it is known in the VLAN, too
+	expect_heard "from b" a=all b=none c=all
+	send a "$here" "$there" "$((mtu + 14))" "tagged:$((mtu + 18))"
 	expect_heard "of the largest size" a=none b=all c=none
 	must ns a ping -n -c 1 -W 2 "${outside4[b]}"
 	wait_for 5 "the ping is captured" captured_any pieces icmp
