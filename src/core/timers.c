@@ -82,8 +82,10 @@ static unsigned expire_retransmit(struct timers *timers, uint64_t now)
 {
 	if (timers->attempts <= WIRE_MAX_RETRIES) {
 		timers->attempts++;
-		/* A cookie is one address's alone. */
-		return has_cookie(timers) ? TIMERS_RETRY : TIMERS_RETRY | TIMERS_FORGET_SOURCE;
+		/* A cookie is one address's alone; and the first initiation has failed nowhere. */
+		return has_cookie(timers) || !timers->unanswered
+			       ? TIMERS_RETRY
+			       : TIMERS_RETRY | TIMERS_FORGET_SOURCE;
 	}
 	timers->unanswered = timers->cookie_for = 0;
 	timers->waiting_since = 0;

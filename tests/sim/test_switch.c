@@ -380,6 +380,7 @@ static void a_crowd_is_renewed_in_turn(const struct sim_kind *kind)
 
 		if (peer->current)
 			continue;
+		peer->endpoint.source4.s_addr = htonl(0xc0000209);
 		peer->current = session_new(peer, aead_at(0), &keys, then);
 		assert_non_null(peer->current);
 		table_insert(&centre->tunnel->sessions, &peer->current->by_index, keys.local_index);
@@ -391,6 +392,10 @@ static void a_crowd_is_renewed_in_turn(const struct sim_kind *kind)
 	assert_int_equal(centre->messages[SIM_INITIATION], HANDSHAKE_CROWD);
 	sim_run(sim, 100 * 2 * MILLISECOND);
 	assert_in_range(centre->messages[SIM_INITIATION], 100, 103);
+	/* Who waited for his turn is called from the address that he knows. */
+	for (struct peer *peer = centre->tunnel->first_peer; peer; peer = peer->next_peer)
+		if (peer->endpoint.v4.sin_port != htons(51820))
+			assert_int_equal(peer->endpoint.source4.s_addr, htonl(0xc0000209));
 	sim_free(sim);
 }
 

@@ -332,13 +332,16 @@ static void test_actions(void **state)
 		const char *what;
 		size_t deadline;
 		unsigned actions;
+		unsigned unanswered;
 	} table[] = {
 		{ "retransmit", offsetof(struct timers, retransmit),
-			TIMERS_RETRY | TIMERS_FORGET_SOURCE },
-		{ "keepalive", offsetof(struct timers, keepalive), TIMERS_KEEPALIVE },
+			TIMERS_RETRY | TIMERS_FORGET_SOURCE, 1 },
+		{ "an initiation in its turn", offsetof(struct timers, retransmit), TIMERS_RETRY,
+			0 },
+		{ "keepalive", offsetof(struct timers, keepalive), TIMERS_KEEPALIVE, 0 },
 		{ "new handshake", offsetof(struct timers, new_handshake),
-			TIMERS_INITIATE | TIMERS_FORGET_SOURCE },
-		{ "zero keys", offsetof(struct timers, zero_keys), TIMERS_ZERO_KEYS },
+			TIMERS_INITIATE | TIMERS_FORGET_SOURCE, 0 },
+		{ "zero keys", offsetof(struct timers, zero_keys), TIMERS_ZERO_KEYS, 0 },
 	};
 
 	(void)state;
@@ -346,6 +349,7 @@ static void test_actions(void **state)
 		for (uint64_t late = 0; late < 20 * SECOND; late += 7 * SECOND) {
 			struct timers timers = make(0);
 
+			timers.unanswered = table[i].unanswered;
 			memcpy((char *)&timers + table[i].deadline, &(uint64_t){ START },
 				sizeof(uint64_t));
 			assert_true(timers_next(&timers) == START);
