@@ -201,8 +201,8 @@ bool handshake_turn(struct tunnel *tunnel, struct now now);
 struct peer *peer_new(const uint8_t public_key[KEY_LEN]); /* NULL: out of memory */
 void peer_free(struct peer *peer);
 
-/* Keeps a copy of a packet (of OFFLOAD_PACKET_MAX and a link header at most), the oldest going where
- * there are too many, or too long ones. Out of memory: it is lost. */
+/* Keeps a copy of a packet (of OFFLOAD_PACKET_MAX and a link header at most), the oldest going
+ * where there are too many, or too long ones. Out of memory: it is lost. */
 void peer_stage(struct peer *peer, const void *packet, size_t len);
 struct peer_staged *peer_unstage(struct peer *peer); /* NULL: none; the caller frees */
 void peer_drop_staged(struct peer *peer);

@@ -107,8 +107,8 @@ static_assert(sizeof(struct wire_data) == 16 && WIRE_DATA_MIN == 32, "WireGuard'
 #define WIRE_COOKIE_USE_TIME (115 * WIRE_SECOND)
 #define WIRE_REKEY_AFTER_MESSAGES (UINT64_C(1) << 60)
 #define WIRE_REJECT_AFTER_MESSAGES (UINT64_MAX - (UINT64_C(1) << 13))
-#define WIRE_STAGED_MAX 128                        /* packets that wait for a session, per peer */
-#define WIRE_STAGED_BYTES (WIRE_STAGED_MAX * 2048) /* and how much there may be of long ones */
+#define WIRE_STAGED_MAX 128 /* packets that wait for a session, per peer */
+#define WIRE_STAGED_BYTES ((size_t)WIRE_STAGED_MAX * 2048) /* and so much of long ones */
 
 static inline uint32_t wire_get32(const uint8_t bytes[4])
 {
