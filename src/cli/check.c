@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/advice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "host/child.h"
@@ -85,23 +86,6 @@ static void warn_of_bridge(const struct config *config)
 			config->bridge);
 }
 
-/* WireGuard takes it, and somebody may give it some later, with `wg`. */
-static void warn_of_no_allowed_ips(const struct config *config)
-{
-	if (config->shared_key.given || config->tap)
-		return;
-	for (size_t i = 0; i < config->peer_count; i++) {
-		if (config->peers[i].allowed_ips.count)
-			continue;
-		if (config->from_options)
-			fprintf(stderr, "%s: warning: there are no --allowed-ips", config->path);
-		else
-			fprintf(stderr, "%s:%u: warning: this [Peer] has no AllowedIPs",
-				config->path, config->peers[i].line);
-		fputs(": nothing goes to it, and nothing that comes from it is let in\n", stderr);
-	}
-}
-
 static int check(struct config *config)
 {
 	if (!config)
@@ -109,7 +93,7 @@ static int check(struct config *config)
 	warn_of_user(config);
 	warn_of_namespace(config);
 	warn_of_bridge(config);
-	warn_of_no_allowed_ips(config);
+	advice_print(config);
 	printf("%s: no errors\n", config->path);
 	config_free(config);
 	return CLI_OK;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/advice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "engine/log.h"
@@ -103,6 +104,7 @@ static int load_and_run(const struct wanted *wanted)
 			close(lock);
 		return CLI_FAILED;
 	}
+	advice_print(config);
 	log_init(config->name, wanted->priority);
 	return monitor_run(config, lock, wanted->no_hooks) ? CLI_FAILED : CLI_OK;
 }

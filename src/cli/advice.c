@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a tunnel that is right would hardly do as it was meant: nothing goes in, or nobody begins.
+ * No errors: WireGuard takes such files, and somebody may add with `wg` and `ip` what they lack.
+ */
+#include "cli/advice.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/config.h"
+#include "host/device_facts.h"
+#include "host/inherited.h"
+#include "host/netlink.h"
+
+static __attribute__((format(printf, 3, 4))) void warn(
+	const struct config *config, unsigned line, const char *format, ...)
+{
+	va_list values;
+
+	if (line && !config->from_options)
+		fprintf(stderr, "%s:%u: warning: ", config->path, line);
+	else
+		fprintf(stderr, "%s: warning: ", config->path);
+	va_start(values, format);
+	vfprintf(stderr, format, values);
+	va_end(values);
+	fputc('\n', stderr);
+}
+
+static void advise_allowed_ips(const struct config *config)
+{
+	for (size_t i = 0; i < config->peer_count; i++)
+		if (!config->peers[i].allowed_ips.count)
+			warn(config, config->peers[i].line,
+				"%s: nothing goes to the peer, and nothing that comes from it is let in",
+				config->from_options ? "there are no --allowed-ips"
+						     : "this [Peer] has no AllowedIPs");
+}
+
+/* Which may have addresses already. */
+static bool is_there(const char *device)
+{
+	struct device_facts facts = { 0 };
+	struct netlink *netlink;
+	int error = netlink_open(&netlink);
+
+	if (error)
+		return false;
+	error = device_facts_find(netlink, device, &facts);
+	netlink_close(netlink);
+	return !error && facts.is_tun && facts.persistent;
+}
+
+static bool others_see_to_addresses(const struct config *config)
+{
+	return *config->bridge || config->network_namespace || config->pre_up.count ||
+	       config->post_up.count || is_there(config->device);
+}
+
+static void advise_no_address(const struct config *config)
+{
+	if (config->from_options)
+		warn(config, 0, "there is no --address: this host has none in the tunnel; give %s",
+			config->tap ? "--address 10.9.0.1/24, say, or --bridge BRIDGE"
+				    : "--address 10.9.0.1/24, say");
+	else
+		warn(config, 0, "there is no Address: this host has none in the tunnel; add %s",
+			config->tap ? "Address = 10.9.0.1/24, say, or Bridge = BRIDGE"
+				    : "Address = 10.9.0.1/24, say");
+}
+
+static bool is_whole(const struct config_prefix *address)
+{
+	return address->length == (address->family == AF_INET6 ? 128 : 32);
+}
+
+/* Where nothing but an Address's network leads into the tunnel, and it has none. */
+static void advise_host_alone(const struct config *config)
+{
+	const struct config_prefixes *addresses = &config->addresses;
+	const struct config_prefix *first = addresses->items;
+	const char *and = config->tap ? "" : ", and there are no AllowedIPs";
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (config->peers[0].allowed_ips.count || config->table == CONFIG_TABLE_OFF)
+		return;
+	for (size_t i = 0; i < addresses->count; i++)
+		if (!is_whole(&addresses->items[i]))
+			return;
+	if (config->from_options)
+		and = config->tap ? "" : ", and there are no --allowed-ips";
+	inet_ntop(first->family, first->address, text, sizeof(text));
+	warn(config, first->line,
+		"%s %s/%u is this host alone%s: nothing goes into the tunnel; give it the length "
+		"of a network that both ends are in, such as %s/%d",
+		config->from_options ? "--address" : "Address =", text, first->length, and, text,
+		first->family == AF_INET6 ? 64 : 24);
+}
+
+static bool any_has(const struct config_strings *hooks, const char *text)
+{
+	for (size_t i = 0; i < hooks->count; i++)
+		if (strstr(hooks->items[i], text))
+			return true;
+	return false;
+}
+
+/* Whether a handshake can begin at either end. */
+static bool can_begin(const struct config *config)
+{
+	for (size_t i = 0; i < config->peer_count; i++)
+		if (config->peers[i].endpoint.host)
+			return true;
+	return !config->peer_count || config->listen_port || any_has(&config->pre_up, "wg ") ||
+	       any_has(&config->post_up, "wg ");
+}
+
+static void advise_nobody_begins(const struct config *config)
+{
+	if (config->from_options)
+		warn(config, 0,
+			"there is neither --endpoint nor --listen-port: no end can begin; give "
+			"--endpoint HOST:PORT, or --listen-port 51820, say, and this as the other "
+			"end's --endpoint");
+	else
+		warn(config, 0,
+			"no peer has an Endpoint, and there is no ListenPort for peers to call: no "
+			"end can begin; add Endpoint = HOST:PORT to a [Peer], or ListenPort = "
+			"51820, say");
+}
+
+void advice_print(const struct config *config)
+{
+	const bool wire = config->shared_key.given || config->tap; /* takes whatever comes */
+	const bool given = inherited_any();                        /* devices and sockets */
+
+	if (!wire)
+		advise_allowed_ips(config);
+	if (!given && !others_see_to_addresses(config)) {
+		if (!config->addresses.count)
+			advise_no_address(config);
+		else if (wire && config->peer_count)
+			advise_host_alone(config);
+	}
+	if (!given && !can_begin(config))
+		advise_nobody_begins(config);
+}
