@@ -270,7 +270,8 @@ static uint32_t interface_index(void *context, const char *name)
 
 /* ---- The device's state ---- */
 
-/* With sockets at the latest now, so that a tunnel without a ListenPort has one of its own. */
+/* With sockets at the latest now, so that a tunnel without a ListenPort has one of its own; but a
+ * monitor, whose device may have been up before, tells its port in any case. */
 static void set_link(struct engine *engine, bool up)
 {
 	struct uapi_device *device = &engine->device;
@@ -279,7 +280,7 @@ static void set_link(struct engine *engine, bool up)
 	if (up != engine->link_up)
 		log_line(LOG_DEBUG, "the link is %s", up ? "up" : "down");
 	engine->link_up = up;
-	if (up && engine->udp.v4 < 0 && engine->udp.v6 < 0 &&
+	if (up && engine->udp.v4 < 0 && engine->udp.v6 < 0 && !device->port_due &&
 		!rebind(engine, &port, device->fwmark))
 		device->listen_port = port;
 	update_tunnel(engine);
@@ -398,6 +399,7 @@ static int engine_init(struct engine *engine)
 	engine->device = (struct uapi_device){ .context = engine,
 		.listen_port = engine->udp.port,
 		.fwmark = engine->udp.fwmark,
+		.port_due = engine->setup.control >= 0,
 		.rebind = rebind,
 		.interface_index = interface_index,
 		.receive_drops = receive_drops,

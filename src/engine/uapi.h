@@ -51,6 +51,7 @@
 struct uapi_device {
 	uint16_t listen_port;
 	uint32_t fwmark;
+	bool port_due; /* who sets it up will tell the port, and there are no sockets until then */
 	void *context;
 	/* Open the sockets anew with this port and mark; 0 and *port what it became, or -errno and
 	 * all as it was. */

@@ -43,13 +43,15 @@ static int apply_sockets(
 {
 	uint16_t port = request->has_listen_port ? request->listen_port : device->listen_port;
 	uint32_t fwmark = request->has_fwmark ? request->fwmark : device->fwmark;
+	const bool due = device->port_due && request->has_listen_port;
 	int error;
 
-	if (port == device->listen_port && fwmark == device->fwmark)
+	if (port == device->listen_port && fwmark == device->fwmark && !due)
 		return 0;
 	error = device->rebind(device->context, &port, fwmark);
 	if (error)
 		return error;
+	device->port_due = false;
 	device->listen_port = port;
 	device->fwmark = fwmark;
 	tunnel_clear_sources(tunnel);

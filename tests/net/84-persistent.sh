@@ -60,6 +60,7 @@ pings_both a b
 expect_equal "the device's number" "$number" "$(index)"
 expect_equal "the device after a restart" "$state" "$(on_device)"
 stop_background monitor
+expect_equal "ports that two starts opened" 2 "$(logged a 'listening on UDP port')"
 ! grep -q '^Deleted.*10\.80\.' "$tmp/monitor.log" || fail "a route was gone for a while: $(cat "$tmp/monitor.log")"
 
 step "killed, it is taken over as well"

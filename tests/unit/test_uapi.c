@@ -324,6 +324,24 @@ static void test_rebind_fails(void **state)
 	fixture_free(&fixture);
 }
 
+/* Whoever waits for the port gets sockets when it is told, be it any port; and once. */
+static void test_port_due(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	fixture_init(&fixture);
+	fixture.device.port_due = true;
+	expect(&fixture, SET("private_key=" PRIVATE "\n"), OK);
+	assert_int_equal(fixture.rebinds, 0);
+	expect(&fixture, SET("listen_port=0\nfwmark=0\n"), OK);
+	assert_int_equal(fixture.rebinds, 1);
+	assert_false(fixture.device.port_due);
+	expect(&fixture, SET("fwmark=0\n"), OK);
+	assert_int_equal(fixture.rebinds, 1);
+	fixture_free(&fixture);
+}
+
 static void test_lacking_ciphers(void **state)
 {
 	static const char *const names[] = { "chacha20-poly1305", "aes-256-gcm", "aegis-128l",
@@ -602,6 +620,7 @@ int main(void)
 		cmocka_unit_test(test_no_interface_index),
 		cmocka_unit_test(test_errors_change_nothing),
 		cmocka_unit_test(test_rebind_fails),
+		cmocka_unit_test(test_port_due),
 		cmocka_unit_test(test_lacking_ciphers),
 		cmocka_unit_test(test_peer_that_is_ourselves),
 		cmocka_unit_test(test_reached),
