@@ -116,7 +116,8 @@ static int check_all(int argc, char **argv, struct given *given)
 			given_print_help();
 		if (option == -2)
 			return status;
-		given_take(given, option, argc, argv);
+		if (given_take(given, option, argc, argv))
+			return CLI_USAGE;
 	}
 	if (given_last(given) && optind < argc)
 		return given_mixed(given, argv);
@@ -132,7 +133,7 @@ static int check_all(int argc, char **argv, struct given *given)
 int cli_check(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	struct given *given = given_new(argc, options);
+	struct given *given = given_new(argc, argv, options);
 	int status = CLI_FAILED;
 
 	if (given)

@@ -2,6 +2,7 @@
 /* The options that stand in a file's place, made of the file's keys. */
 #include "cli/given.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct given {
 	struct config_given *items;
 	size_t count;
 	const char *last; /* a word; NULL: none yet */
+	char **line;      /* the command line in its order, which getopt changes; NULL ends it */
 };
 
 /* A row's option; secrets are among them, for whoever tries them to be told why not. */
@@ -35,7 +37,7 @@ static struct option key_option(struct config_word *word, size_t row)
 		.val = GIVEN_FIRST + (int)row };
 }
 
-struct given *given_new(int argc, const struct option *own)
+struct given *given_new(int argc, char **argv, const struct option *own)
 {
 	struct given *given = calloc(1, sizeof(*given));
 	size_t count = 0;
@@ -43,10 +45,12 @@ struct given *given_new(int argc, const struct option *own)
 	if (!given)
 		return NULL;
 	given->items = calloc((size_t)argc, sizeof(*given->items));
-	if (!given->items) {
-		free(given);
+	given->line = calloc((size_t)argc + 1, sizeof(*given->line));
+	if (!given->items || !given->line) {
+		given_free(given);
 		return NULL;
 	}
+	memcpy(given->line, argv, (size_t)argc * sizeof(*argv));
 	for (; own->name; own++)
 		given->options[count++] = *own;
 	for (size_t row = 0; config_option_at(row) && count < OPTIONS_MAX; row++)
@@ -56,8 +60,10 @@ struct given *given_new(int argc, const struct option *own)
 
 void given_free(struct given *given)
 {
-	if (given)
-		free(given->items);
+	if (!given)
+		return;
+	free(given->items);
+	free(given->line);
 	free(given);
 }
 
@@ -77,14 +83,27 @@ static const char *switch_value(int argc, char **argv)
 	return optarg;
 }
 
-void given_take(struct given *given, int option, int argc, char **argv)
+/* Whether the value, a word of its own, is an option whose value was forgotten before it. */
+static bool is_option(const char *word)
+{
+	return word[0] == '-' && (word[1] == '-' || isalpha((unsigned char)word[1]));
+}
+
+int given_take(struct given *given, int option, int argc, char **argv)
 {
 	const size_t row = (size_t)(option - GIVEN_FIRST);
 	const struct config_option *key = config_option_at(row);
 
+	if (optarg && optarg == argv[optind - 1] && is_option(optarg))
+		return cli_usage_error(argv[0],
+			"%s has no value before %.*s (one that begins with '-' is given as "
+			"%s=VALUE)",
+			given->words[row].text, (int)strcspn(optarg, "="), optarg,
+			given->words[row].text);
 	given->last = given->words[row].text;
 	given->items[given->count++] = (struct config_given){ .option = key,
 		.value = config_option_is_switch(key) ? switch_value(argc, argv) : optarg };
+	return CLI_OK;
 }
 
 const char *given_last(const struct given *given)
@@ -92,12 +111,42 @@ const char *given_last(const struct given *given)
 	return given->last;
 }
 
+/* The key in whose value the word may belong, for it stands behind one; NULL: none. */
+static const struct config_given *key_before(const struct given *given, const char *word)
+{
+	char **at = given->line;
+	const char *value;
+
+	while (*at && *at != word)
+		at++;
+	while (at > given->line && *at && !is_option(*at))
+		at--;
+	if (!*at)
+		return NULL;
+	value = strchr(*at, '=') ? strchr(*at, '=') + 1 : at[1];
+	for (size_t i = 0; i < given->count; i++)
+		if (given->items[i].value == value)
+			return &given->items[i];
+	return NULL;
+}
+
 int given_mixed(const struct given *given, char **argv)
 {
+	const struct config_given *before = key_before(given, argv[optind]);
+	struct config_word word = { "" };
+
+	if (before)
+		config_option_word(&word, before->option);
+	if (before && before->option->flags & CONFIG_LIST)
+		return cli_usage_error(argv[0],
+			"%s stands alone: several values have commas between them, as in %s %s,%s; "
+			"and a tunnel's name or file does not go with options",
+			argv[optind], word.text, before->value, argv[optind]);
 	return cli_usage_error(argv[0],
 		"%s is a tunnel's name or file, and %s describes a tunnel without one: write it "
-		"into the file, or leave the name out",
-		argv[optind], given->last);
+		"into the file, or leave the name out%s%s%s",
+		argv[optind], given->last, before ? " (if it belongs to the value of " : "",
+		word.text, before ? ": quotes around that)" : "");
 }
 
 const char *given_name(const struct given *given)

@@ -15,22 +15,23 @@ struct given;
 /* What getopt returns for the first of the keys; a command's own options return less. */
 enum { GIVEN_FIRST = 1000 };
 
-/* For so many words on the command line, with a command's own options (zeros end them). NULL: out
- * of memory. */
-struct given *given_new(int argc, const struct option *own);
+/* For a command line that getopt has not seen yet, with a command's own options (zeros end them).
+ * NULL: out of memory. */
+struct given *given_new(int argc, char **argv, const struct option *own);
 void given_free(struct given *given); /* NULL is allowed */
 
 /* The command's options and all keys, for cli_next_option. */
 const struct option *given_options(const struct given *given);
 
-/* Takes a key: what getopt returned, with its global variables. */
-void given_take(struct given *given, int option, int argc, char **argv);
+/* Takes a key: what getopt returned, with its global variables. CLI_OK, or CLI_USAGE if its value
+ * is the next option; that is said. */
+int given_take(struct given *given, int option, int argc, char **argv);
 
 /* The word of the last key that was taken, "--address"; NULL: there is none. */
 const char *given_last(const struct given *given);
 
-/* Says that there are both keys and a tunnel's name or file, which is the next argument. Returns
- * CLI_USAGE. */
+/* Says that there are both keys and a word that is none, which is the next argument: a tunnel's
+ * name or file, or what would belong to a key's value. Returns CLI_USAGE. */
 int given_mixed(const struct given *given, char **argv);
 
 /* What --device says, if that can be a tunnel's name; else NULL. */

@@ -121,18 +121,20 @@ static bool take_options(int argc, char **argv, struct wanted *wanted, int *stat
 		if (option == -2)
 			return false;
 		if (option >= GIVEN_FIRST)
-			given_take(wanted->given, option, argc, argv);
+			*status = given_take(wanted->given, option, argc, argv);
 		else if (option == 'n')
 			wanted->no_hooks = true;
 		else
 			wanted->priority = LOG_DEBUG;
+		if (*status != CLI_OK)
+			return false;
 	}
 	return true;
 }
 
 static int run(int argc, char **argv, struct wanted *wanted)
 {
-	int status;
+	int status = CLI_OK;
 
 	if (!take_options(argc, argv, wanted, &status))
 		return status;
@@ -153,7 +155,7 @@ int cli_run(int argc, char **argv)
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
 		{ "verbose", no_argument, NULL, 'v' }, { "no-hooks", no_argument, NULL, 'n' },
 		{ 0 } };
-	struct wanted wanted = { .given = given_new(argc, options), .priority = LOG_INFO };
+	struct wanted wanted = { .given = given_new(argc, argv, options), .priority = LOG_INFO };
 	int status = CLI_FAILED;
 
 	if (wanted.given)

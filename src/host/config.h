@@ -221,6 +221,7 @@ enum {
 	CONFIG_REPEATABLE = 1, /* may be given more than once; the values add up */
 	CONFIG_SECRET = 2, /* the value is never shown, and a file that has it must be private */
 	CONFIG_MAY_BE_EMPTY = 4,
+	CONFIG_LIST = 8, /* the value may be several, with commas between */
 };
 
 /* Row i, or NULL after the last. */
@@ -237,6 +238,9 @@ struct config_given {
 bool config_option_is_switch(const struct config_option *option);
 
 void config_option_word(struct config_word *word, const struct config_option *option);
+
+/* A key as whoever gave the tunnel writes it: "ListenPort =", or "--listen-port". */
+void config_key_word(struct config_word *word, const struct config *config, const char *name);
 
 /*
  * config_load of a tunnel that is in no file: its keys are given as options, in any order, those of

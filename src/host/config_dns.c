@@ -107,15 +107,17 @@ void config_check_dns(struct config_parser *parser)
 {
 	const struct config *config = parser->config;
 	const unsigned line = parser->lines[0].row[ROW_DNS];
+	struct config_word device;
 
 	if (config->dns.domains.count && !config->dns.servers.count)
 		config_warning(parser, line,
 			"DNS has search domains and no name server: nothing is done with them");
+	config_key_word(&device, config, "Device");
 	if (config->dns.servers.count && config->device[0] == '-')
 		config_error(parser, line,
 			"the programs that set DNS would take the device's name %s for an option: "
-			"choose another with Device =",
-			config->device);
+			"choose another with %s",
+			config->device, device.text);
 	if (config->dns.servers.count && config->network_namespace &&
 		!netns_name(config->network_namespace))
 		config_error(parser, line,

@@ -29,6 +29,16 @@ void config_option_word(struct config_word *word, const struct config_option *op
 	*to = 0;
 }
 
+void config_key_word(struct config_word *word, const struct config *config, const char *name)
+{
+	const struct config_option option = { .name = name };
+
+	if (config->from_options)
+		config_option_word(word, &option);
+	else
+		snprintf(word->text, sizeof(word->text), "%s =", name);
+}
+
 /* The key that takes a file with this one's value in it; NULL: none does. */
 static const struct config_option *file_option(const struct config_option *option)
 {

@@ -505,6 +505,7 @@ static void parse_key_file(
 		{ "Peer", name, help, flags }, parse, offsetof(struct config_peer, field), detail \
 	}
 
+#define LIST_FLAGS CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY | CONFIG_LIST
 #define KEY_HELP "a key: 44 characters of base64"
 #define KEY_FILE_HELP "the path of a file whose first line is the key"
 #define HOOK_HELP "a command for /bin/sh; %i stands for the device"
@@ -521,16 +522,15 @@ static const struct config_row rows[] = {
 	[ROW_DEVICE] = INTERFACE(
 		"Device", parse_device, device, 0, NULL, "1 to 15 letters, digits and _ = + . -"),
 	[ROW_MTU] = INTERFACE("MTU", parse_mtu, mtu, 0, NULL, "a number from 576 to 65535"),
-	[ROW_DNS] = INTERFACE("DNS", config_parse_dns, dns, CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY,
-		NULL, "addresses of name servers and search domains"),
+	[ROW_DNS] = INTERFACE("DNS", config_parse_dns, dns, LIST_FLAGS, NULL,
+		"addresses of name servers and search domains"),
 	[ROW_FWMARK] = INTERFACE("FwMark", parse_fwmark, fwmark, 0, NULL,
 		"'off' or a number of 32 bits, decimal or after 0x"),
 	[ROW_KILL_SWITCH] =
 		INTERFACE("KillSwitch", parse_yes_no, kill_switch, 0, NULL, "'yes' or 'no'"),
 	[ROW_NETWORK_NAMESPACE] = INTERFACE("NetworkNamespace", parse_namespace, network_namespace,
 		0, NULL, "a name in /run/netns, as ip netns add makes it, or a path"),
-	[ROW_ADDRESS] = INTERFACE("Address", config_parse_addresses, addresses,
-		CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
+	[ROW_ADDRESS] = INTERFACE("Address", config_parse_addresses, addresses, LIST_FLAGS, NULL,
 		"addresses of this host with their prefix, as in 10.9.0.1/24, fd00::1/64"),
 	[ROW_TABLE] = INTERFACE("Table", parse_table, table, 0, NULL,
 		"'auto', 'off' or the number of a routing table"),
@@ -542,9 +542,8 @@ static const struct config_row rows[] = {
 		PEER("PresharedKey", parse_key, preshared_key, CONFIG_SECRET, "genpsk", KEY_HELP),
 	[ROW_PRESHARED_KEY_FILE] =
 		PEER("PresharedKeyFile", parse_key_file, preshared_key, 0, "genpsk", KEY_FILE_HELP),
-	[ROW_ALLOWED_IPS] = PEER("AllowedIPs", config_parse_allowed_ips, allowed_ips,
-		CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY, NULL,
-		"prefixes separated by commas, as in 10.9.0.0/24, fd00::/64"),
+	[ROW_ALLOWED_IPS] = PEER("AllowedIPs", config_parse_allowed_ips, allowed_ips, LIST_FLAGS,
+		NULL, "prefixes separated by commas, as in 10.9.0.0/24, fd00::/64"),
 
 	INTERFACE("ListenPort", parse_listen_port, listen_port, 0, NULL,
 		"a number from 0 (any) to 65535"),

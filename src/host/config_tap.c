@@ -25,14 +25,17 @@ static void check_peers(struct config_parser *parser)
 	static const struct misplaced allowed_ips = { ROW_ALLOWED_IPS,
 		"frames go to whoever has their destination, whatever is in them; remove this" };
 	const struct config *config = parser->config;
+	struct config_word cipher;
 
+	config_key_word(&cipher, config, "Cipher");
 	for (size_t i = 0; i < config->peer_count; i++) {
 		check_misplaced(parser, &parser->lines[1 + i], &allowed_ips, ROW_MODE);
 		if (!config->peers[i].cipher) /* a shared key's has one */
 			config_error(parser, config->peers[i].line,
-				"Mode = tap (%s) is not in WireGuard's protocol: add Cipher = "
-				"auto to this [Peer], and to the other end's",
-				config_place(parser, parser->lines[0].row[ROW_MODE]).text);
+				"Mode = tap (%s) is not in WireGuard's protocol: add %s auto "
+				"here, and at the other end",
+				config_place(parser, parser->lines[0].row[ROW_MODE]).text,
+				cipher.text);
 	}
 }
 
@@ -57,12 +60,15 @@ void config_check_tap(struct config_parser *parser)
 	};
 	const struct config *config = parser->config;
 	const struct config_lines *lines = &parser->lines[0];
+	struct config_word mode;
 
 	if (!config->tap) {
+		config_key_word(&mode, config, "Mode");
 		if (lines->row[ROW_BRIDGE])
 			config_error(parser, lines->row[ROW_BRIDGE],
-				"Bridge takes a tunnel that carries Ethernet frames: add Mode = "
-				"tap here and at the other end, or remove this");
+				"Bridge takes a tunnel that carries Ethernet frames: add %s tap "
+				"here and at the other end, or remove this",
+				mode.text);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
