@@ -92,12 +92,17 @@ static int claim_names(struct monitor *monitor, bool *has_device)
 static int claim_names_patiently(struct monitor *monitor, bool *has_device)
 {
 	const uint64_t until = monitor_now() + PREDECESSOR_GRACE;
+	bool said = false;
 	int error;
 
 	while ((error = claim_names(monitor, has_device)) == -EEXIST || error == -EADDRINUSE ||
 		error == -EBUSY) {
 		if (monitor_now() >= until || monitor->stop_signals)
 			break;
+		if (!said)
+			log_line(LOG_INFO, "%s is in use: waiting %d s for it",
+				monitor->config->device, PREDECESSOR_GRACE / 1000);
+		said = true;
 		monitor_pump(monitor, monitor_now() + PREDECESSOR_POLL);
 	}
 	return error;
@@ -287,6 +292,26 @@ static int tell_host_id(struct monitor *monitor)
 	return error;
 }
 
+static void say_keys_failed(struct monitor *monitor, int error)
+{
+	const unsigned port = monitor->config->listen_port;
+	struct config_word key;
+
+	config_key_word(&key, monitor->config, "ListenPort");
+	if (error == -EADDRINUSE)
+		monitor_error(monitor,
+			"UDP port %u is in use: stop what uses it, or choose another with %s", port,
+			key.text);
+	else if (error == -EACCES)
+		monitor_error(monitor,
+			"UDP port %u takes CAP_NET_BIND_SERVICE: choose one from 1024 on, or start "
+			"culvert with that capability",
+			port);
+	else if (error != -EINTR)
+		monitor_error(
+			monitor, "the engine did not take the settings: %s", strerror(-error));
+}
+
 /* Keys and peers. Their undo is the engine's end. */
 static int up_keys(struct monitor *monitor)
 {
@@ -301,18 +326,8 @@ static int up_keys(struct monitor *monitor)
 		error = engine_ask(monitor, &monitor->installed.set);
 	text_free(&monitor->installed.set);
 	config_forget_secrets(monitor->config); /* nobody here asks for them again */
-	if (error == -EADDRINUSE)
-		monitor_error(monitor,
-			"UDP port %u is in use: stop what uses it, or choose another ListenPort",
-			monitor->config->listen_port);
-	else if (error == -EACCES)
-		monitor_error(monitor,
-			"UDP port %u takes CAP_NET_BIND_SERVICE: choose one from 1024 on, or start "
-			"culvert with that capability",
-			monitor->config->listen_port);
-	else if (error && error != -EINTR)
-		monitor_error(
-			monitor, "the engine did not take the settings: %s", strerror(-error));
+	if (error)
+		say_keys_failed(monitor, error);
 	return error;
 }
 
@@ -437,19 +452,22 @@ static void down_link(struct monitor *monitor)
 static void say_route_failed(struct monitor *monitor, const struct diff_route *route, int error)
 {
 	char text[INET6_ADDRSTRLEN + 4];
+	struct config_word mark, table;
 
+	config_key_word(&mark, monitor->config, "FwMark");
+	config_key_word(&table, monitor->config, "Table");
 	prefix_text(text, &route->prefix);
 	if (error == -EEXIST && route->table == monitor->config->fwmark)
 		monitor_error(monitor,
 			"cannot add the route to %s: table %u, which a full tunnel has by its "
-			"FwMark = 0x%x, has one already, of another tunnel with this FwMark "
-			"perhaps: give this one another, or none (ip route show table %u %s)",
-			text, route->table, route->table, route->table, text);
+			"mark 0x%x, has one already, of another tunnel with this mark perhaps: "
+			"give this one another with %s, or none (ip route show table %u %s)",
+			text, route->table, route->table, mark.text, route->table, text);
 	else if (error == -EEXIST)
 		monitor_error(monitor,
 			"cannot add the route to %s: table %u has one already (ip route show table "
-			"%u %s); remove that, or use Table = off",
-			text, route->table, route->table, text);
+			"%u %s); remove that, or use %s off",
+			text, route->table, route->table, text, table.text);
 	else
 		monitor_error(monitor, "cannot add the route to %s in table %u: %s%s", text,
 			route->table, strerror(-error),
@@ -615,5 +633,6 @@ void bringup_undo(struct monitor *monitor)
 			step->down(monitor);
 	}
 	diff_free(&monitor->installed);
-	log_line(LOG_INFO, "%s is down", monitor->config->device);
+	log_line(LOG_INFO, "%s %s", monitor->config->device,
+		monitor->came_up ? "is down" : "did not come up");
 }

@@ -100,10 +100,12 @@ static void read_info(const struct nlattr *info, struct device_facts *facts)
 
 		if (type == IFLA_INFO_KIND &&
 			mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-			facts->is_tun = !strcmp(mnl_attr_get_str(attribute), "tun");
+			snprintf(facts->kind, sizeof(facts->kind), "%s",
+				mnl_attr_get_str(attribute));
 		else if (type == IFLA_INFO_DATA)
 			data = attribute;
 	}
+	facts->is_tun = !strcmp(facts->kind, "tun");
 	if (facts->is_tun && data)
 		read_tun(data, facts);
 }

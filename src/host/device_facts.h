@@ -10,9 +10,12 @@
 #include "host/text.h"
 #include "host/undo.h"
 
+enum { DEVICE_KIND_SIZE = 16 };
+
 struct device_facts {
 	unsigned interface;
 	char name[CONFIG_DEVICE_SIZE];
+	char kind[DEVICE_KIND_SIZE]; /* "bridge", "veth" ...; "": none, as network cards */
 	bool is_tun; /* of the kernel's TUN/TAP driver, which tells the following: */
 	bool tap;
 	bool persistent;

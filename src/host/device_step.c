@@ -285,7 +285,9 @@ int device_step_claim(struct monitor *monitor)
 	if (error)
 		return error;
 	/* One that is not persistent is there because a program has it. */
-	if (!facts.is_tun || !facts.persistent)
+	if (!facts.is_tun)
+		return -ENOTUNIQ;
+	if (!facts.persistent)
 		return -EEXIST;
 	if (facts.tap != monitor->config->tap)
 		return -EPROTOTYPE;
@@ -307,30 +309,57 @@ static const char *own_name(void)
 	return entry ? entry->pw_name : "NAME";
 }
 
-void device_step_complain(struct monitor *monitor, int error)
+static void complain_of_other_kind(struct monitor *monitor, const char *key)
 {
 	const char *device = monitor->config->device;
-	const bool tap = monitor->config->tap;
-	const char *mode = tap ? "tap" : "tun";
+	struct device_facts facts;
 
+	if (device_facts_find(monitor->inside, device, &facts))
+		facts.kind[0] = '\0';
+	if (!strcmp(facts.kind, "wireguard"))
+		monitor_error(monitor,
+			"there is a network device %s already, the kernel's WireGuard: remove it "
+			"(wg-quick down %s), or choose another name with %s",
+			device, device, key);
+	else
+		monitor_error(monitor,
+			"there is a network device %s already, %s%s, which is no tunnel's: choose "
+			"another name with %s",
+			device, *facts.kind ? "of the kind " : "a network card", facts.kind, key);
+}
+
+void device_step_complain(struct monitor *monitor, int error)
+{
+	const struct config *config = monitor->config;
+	const char *device = config->device;
+	const char *mode = config->tap ? "tap" : "tun";
+	struct config_word key, mode_key, namespace_key;
+
+	config_key_word(&key, config, "Device");
+	config_key_word(&mode_key, config, "Mode");
+	config_key_word(&namespace_key, config, "NetworkNamespace");
 	switch (-error) {
+	case ENOTUNIQ:
+		complain_of_other_kind(monitor, key.text);
+		break;
 	case EEXIST:
 		monitor_error(monitor,
-			"there is a network device %s already: stop what made it, or choose "
-			"another name with Device =",
-			device);
+			"there is a network device %s already, a running program's: stop that, or "
+			"choose another name with %s",
+			device, key.text);
 		break;
 	case EBUSY:
 		monitor_error(monitor,
 			"another program has the device %s open: stop it, or choose another one "
-			"with Device =",
-			device);
+			"with %s",
+			device, key.text);
 		break;
 	case EPROTOTYPE:
 		monitor_error(monitor,
-			"the device %s is a %s device, and with Mode = %s the tunnel carries %s: "
-			"choose another one with Device =",
-			device, tap ? "TUN" : "TAP", mode, tap ? "Ethernet frames" : "IP packets");
+			"the device %s is a %s device, and with %s %s the tunnel carries %s: "
+			"choose another one with %s",
+			device, config->tap ? "TUN" : "TAP", mode_key.text, mode,
+			config->tap ? "Ethernet frames" : "IP packets", key.text);
 		break;
 	case EPERM:
 		monitor_error(monitor,
@@ -340,14 +369,14 @@ void device_step_complain(struct monitor *monitor, int error)
 		break;
 	case EREMCHG:
 		monitor_error(monitor,
-			"the device that was handed over is %s: Device = %s in the file",
-			monitor->given.device, monitor->given.device);
+			"the device that was handed over is %s, not %s: give its name with %s %s",
+			monitor->given.device, device, key.text, monitor->given.device);
 		break;
 	case EXDEV:
 		monitor_error(monitor,
 			"the device %s that was handed over is not here, but in another network "
-			"namespace: NetworkNamespace = says in which",
-			device);
+			"namespace: say in which with %s",
+			device, namespace_key.text);
 		break;
 	case ENODEV:
 		monitor_error(monitor,

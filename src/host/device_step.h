@@ -11,9 +11,10 @@ int device_step_open(struct monitor *monitor);
 void device_step_close(struct monitor *monitor);
 
 /* Attaches to a device of the tunnel's name, if there is one. 0: done, or it is to be made.
- * -EEXIST: it is none of the driver, or not for us; -EBUSY: another program has it; -EPROTOTYPE: of
- * the other mode; -EPERM: not ours to use; -ENODEV: there is none, and we may not make it;
- * -EREMCHG, -EXDEV: the one that was handed over has another name, or is elsewhere; other -errno.
+ * -ENOTUNIQ: there is one that is none of the driver; -EEXIST: it is there as long as a program has
+ * it; -EBUSY: another program has it; -EPROTOTYPE: of the other mode; -EPERM: not ours to use;
+ * -ENODEV: there is none, and we may not make it; -EREMCHG, -EXDEV: the one that was handed over
+ * has another name, or is elsewhere; other -errno.
  */
 int device_step_claim(struct monitor *monitor);
 /* Says why that failed and what to do about it, if it is one of these. */

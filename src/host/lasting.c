@@ -178,11 +178,13 @@ int lasting_check(struct monitor *monitor, const char *line)
 {
 	const char *device = monitor->config->device, *value = strchr(line, ' ') + 1;
 	struct config_prefix prefix;
+	struct config_word key;
 	char text[32];
 	uint32_t table;
 
 	if (lasting_is_there(monitor, line))
 		return 0;
+	config_key_word(&key, monitor->config, "Table");
 	device_facts_parse(line, &prefix, &table);
 	if (begins(line, "address "))
 		monitor_error(monitor,
@@ -192,9 +194,9 @@ int lasting_check(struct monitor *monitor, const char *line)
 	else
 		monitor_error(monitor,
 			"%s lacks the route to %.*s, which only root can add: ip route add %.*s "
-			"dev %s%s (or Table = off, if packets come another way)",
+			"dev %s%s (or %s off, if packets come another way)",
 			device, (int)strcspn(value, " "), value, (int)strcspn(value, " "), value,
-			device, table_text(text, table));
+			device, table_text(text, table), key.text);
 	return -EPERM;
 }
 

@@ -190,7 +190,7 @@ stop_background second
 expect_host_state a "$before" "after two tunnels"
 sed -i "s|^PrivateKeyFile.*|&\nFwMark = 0x4242|" "$tmp/${tun}x.conf"
 start_up "0.0.0.0/0" 4 "FwMark = 0x4242"
-refuses "another tunnel with this FwMark" ns a timeout 20 "$build/culvert" run "$tmp/${tun}x.conf"
+refuses "another tunnel with this mark" ns a timeout 20 "$build/culvert" run "$tmp/${tun}x.conf"
 stop_and_compare "a second tunnel with the same mark"
 
 step "somebody removes the device"

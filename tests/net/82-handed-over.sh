@@ -92,7 +92,7 @@ refused 'descriptor 4 \(tun\).* is a second device' tun:"$device" tun:"${device}
 refused 'descriptor 4 \(udp4\).* is a second UDP socket' udp4:40001 udp4:40002
 refused 'has another port than the other one' udp4:40001 udp6:40002
 refused 'descriptor 4 \(udp6\).* is a second UDP socket' dual:40001 udp6:40002
-refused "the device that was handed over is other: Device = other" tun:other
+refused "the device that was handed over is other, not .*: give its name with Device = other" tun:other
 sed -i '/^\[Interface\]/a ListenPort = 40002' "$(conf a)"
 refused 'ListenPort = 40002, and the socket that was handed over has port 40001' udp4:40001
 sed -i '/^ListenPort/d' "$(conf a)"

@@ -153,7 +153,11 @@ wrong 'office is a tunnel.s name or file, and --address describes a tunnel witho
 wrong 'wrong option --adress; did you mean --address' --adress 10.9.0.1/30
 wrong "the command line: PostUp is given, and hooks are refused" \
 	--no-hooks --shared-key-file k --post-up true
-wrong 'there is a network device .*wan.* already' --device wan --shared-key-file k
+begun=$SECONDS
+wrong 'there is a network device wan already, of the kind veth, .*another name with --device' --device wan --shared-key-file k
+wrong 'there is a network device lo already, a network card, ' --device lo --shared-key-file k
+[ $((SECONDS - begun)) -lt 3 ] || fail "it waits for a device that will not go"
+wrong ': wan did not come up' --device wan --shared-key-file k
 expect_host_state a "$before" "after the mistakes"
 expect_equal "what is left in /run" "" "$(left_in a)"
 pass
