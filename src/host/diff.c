@@ -38,6 +38,38 @@ const char *diff_refusal(const struct config *old, const struct config *new)
 	return NULL;
 }
 
+static bool same_strings(const struct config_strings *a, const struct config_strings *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->items[i], b->items[i]))
+			return false;
+	return true;
+}
+
+void diff_hooks(struct text *text, const struct config *old, const struct config *new)
+{
+	const struct {
+		const char *name;
+		const struct config_strings *old, *new;
+		const char *when;
+	} hooks[] = {
+		{ "PreUp", &old->pre_up, &new->pre_up, "when the tunnel is started again" },
+		{ "PostUp", &old->post_up, &new->post_up, "when the tunnel is started again" },
+		{ "PreDown", &old->pre_down, &new->pre_down, "when the tunnel stops" },
+		{ "PostDown", &old->post_down, &new->post_down, "when the tunnel stops" },
+	};
+	const char *before = "hooks that have changed are not run now, but ";
+
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
+		if (same_strings(hooks[i].old, hooks[i].new))
+			continue;
+		text_add(text, "%s%s %s", before, hooks[i].name, hooks[i].when);
+		before = ", ";
+	}
+}
+
 void diff_peer_key(
 	const struct config *config, const struct config_peer *peer, uint8_t public_key[KEY_LEN])
 {

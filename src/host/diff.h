@@ -31,6 +31,10 @@ struct diff {
  */
 const char *diff_refusal(const struct config *old, const struct config *new);
 
+/* Hooks that differ are not run by a reload: adds a sentence of when they are; nothing if none does.
+ */
+void diff_hooks(struct text *text, const struct config *old, const struct config *new);
+
 /*
  * What leads from old (NULL: nothing is set up yet) to new. Peers that both have alike are left
  * alone. An endpoint that is a name is not told: it is looked up first. 0 and *diff, to be freed;

@@ -172,6 +172,16 @@ static bool change_addresses_and_routes(
 	return good;
 }
 
+static void tell_of_hooks(const struct config *old, const struct config *new, struct text *answer)
+{
+	struct text hooks = { 0 };
+
+	diff_hooks(&hooks, old, new);
+	if (hooks.len && !hooks.failed)
+		add_problem(answer, LOG_NOTICE, hooks.bytes);
+	text_free(&hooks);
+}
+
 /* From here on the new configuration is the one that counts, whatever the host says. */
 static bool change_host(struct monitor *monitor, struct config *config, const struct policy *policy,
 	const struct diff *diff, struct diff *whole, struct text *answer)
@@ -199,6 +209,7 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 		good = false;
 	}
 	good &= !dns_step_change(monitor, old, answer);
+	tell_of_hooks(old, config, answer);
 	config_free(old);
 	network_learn(monitor);
 	if (endpoints_set_mtu(monitor)) {

@@ -86,6 +86,16 @@ background_in a culvert-a env --ignore-signal=CHLD "$build/culvert" run "$(conf 
 wait_tunnel a
 stop_culvert a
 
+step "a reload runs none, and says when the new ones run"
+start_with "$(hook PostUp PostUp)"
+wait_tunnel a
+sed -i "s,^PostUp.*,$(hook PostUp other)\n$(hook PostDown PostDown)," "$(conf a)"
+expect_match "what the reload says" 'not run now, but PostUp when the tunnel is started again, PostDown when the tunnel stops$' \
+	"$(ns a "$build/culvert" reload "$name" 2>&1)"
+expect_equal "what it ran" "PostUp $name route" "$(seen)"
+stop_culvert a
+expect_equal "in all" "PostUp $name route,PostDown $name none" "$(seen)"
+
 step "a PreDown that fails does not keep the tunnel up"
 start_with "PreDown = exit 1\n$(hook PostDown PostDown)"
 wait_tunnel a

@@ -378,6 +378,45 @@ static void assert_routes(
 	diff_free(&diff);
 }
 
+static void test_hooks(void **state)
+{
+	static char *some[] = { (char *)"a", (char *)"b" }, *other[] = { (char *)"a", (char *)"c" };
+	static const struct config_strings none, one = { some, 1 }, two = { some, 2 },
+						 third = { other, 2 }, same = { other, 1 };
+	static const struct {
+		const struct config_strings *old[4], *new[4];
+		const char *says;
+	} cases[] = {
+		{ { &none, &none, &none, &none }, { &none, &none, &none, &none }, NULL },
+		{ { &one, &two, &none, &one }, { &same, &two, &none, &same }, NULL },
+		{ { &none, &none, &none, &none }, { &none, &one, &none, &none },
+			"hooks that have changed are not run now, but PostUp when the tunnel is "
+			"started again" },
+		{ { &two, &none, &two, &one }, { &two, &none, &third, &none },
+			"hooks that have changed are not run now, but PreDown when the tunnel "
+			"stops, PostDown when the tunnel stops" },
+		{ { &two, &none, &none, &none }, { &one, &none, &none, &none },
+			"hooks that have changed are not run now, but PreUp when the tunnel is "
+			"started again" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct config_strings *const *a = cases[i].old, *const *b = cases[i].new;
+		const struct config old = {
+			.pre_up = *a[0], .post_up = *a[1], .pre_down = *a[2], .post_down = *a[3]
+		};
+		const struct config new = {
+			.pre_up = *b[0], .post_up = *b[1], .pre_down = *b[2], .post_down = *b[3]
+		};
+		struct text text = { 0 };
+
+		diff_hooks(&text, &old, &new);
+		assert_string_equal(text.len ? text.bytes : "", cases[i].says ? cases[i].says : "");
+		text_free(&text);
+	}
+}
+
 static void test_routes_wanted(void **state)
 {
 	static const struct {
@@ -501,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_shared_key),
 		cmocka_unit_test(test_forgotten_keys),
 		cmocka_unit_test(test_refusal),
+		cmocka_unit_test(test_hooks),
 		cmocka_unit_test(test_routes_wanted),
 		cmocka_unit_test(test_routes_with_kill_switch),
 		cmocka_unit_test(test_routes_change),
