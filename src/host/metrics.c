@@ -109,6 +109,7 @@ int metrics_start(struct metrics *metrics, struct config *config, uid_t uid, gid
 		return -errno;
 	metrics->facts = page;
 	metrics->facts->since = (uint64_t)time(NULL);
+	metrics->facts->ethernet = config->tap;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	metrics->engine_end = ends[0];

@@ -8,6 +8,7 @@
 #ifndef HOST_METRICS_H
 #define HOST_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,6 +18,7 @@
 struct metrics_facts {
 	uint64_t since; /* Unix time of the start */
 	uint64_t lookup_failures;
+	bool ethernet; /* Mode = tap */
 };
 
 /* The monitor's side. Start it zeroed, with descriptors of -1. */

@@ -14,6 +14,7 @@ enum unit {
 	UNIT_ONE,
 	UNIT_NANOSECONDS, /* shown in seconds; 0 is not known */
 	UNIT_LOSS,        /* the part of received and lost that was lost */
+	UNIT_ADDRESSES,   /* of a switch alone: an Ethernet tunnel with several peers */
 };
 
 struct row {
@@ -108,6 +109,8 @@ static const struct row peer_rows[] = {
 	{ "culvert_lost", "culvert_loss_ratio", "gauge",
 		"Part of the peer's messages of the last minutes that did not arrive.", NULL,
 		UNIT_LOSS },
+	{ "culvert_addresses", "culvert_ethernet_addresses", "gauge",
+		"Ethernet addresses that were heard of behind the peer.", NULL, UNIT_ADDRESSES },
 };
 
 enum {
@@ -248,10 +251,18 @@ static void add_head(struct text *out, const struct row *row)
 	text_add(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name, row->type);
 }
 
+/* A wire, which has but one peer, asks for nobody's addresses. */
+static bool is_switch(const struct page *page)
+{
+	return page->given->facts.ethernet && page->peer_count > 1;
+}
+
 static void add_peer_row(struct text *out, const struct page *page, size_t i)
 {
 	const struct row *row = &peer_rows[i];
 
+	if (row->unit == UNIT_ADDRESSES && !is_switch(page))
+		return;
 	add_head(out, row);
 	for (size_t j = 0; j < page->peer_count; j++) {
 		const struct page_peer *peer = &page->peers[j];

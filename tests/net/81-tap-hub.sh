@@ -77,7 +77,8 @@ expect_heard() {
 hub_case() {
 	local here=02:cf:00:00:00:01 moving=02:cf:00:00:00:02 unknown=02:cf:00:00:00:03 each before_c before_d
 	outside a b c d
-	write_conf a "PrivateKeyFile = a.key\nMode = tap\nMTU = 1500" "$(peer b)" "$(peer c)" "$(peer d)"
+	write_conf a "PrivateKeyFile = a.key\nMode = tap\nMTU = 1500\nMetrics = unix:$tmp/metrics" \
+		"$(peer b)" "$(peer c)" "$(peer d)"
 	for each in b c d; do
 		write_conf "$each" "PrivateKeyFile = $each.key\nMode = tap\nMTU = 1500" "$(peer a "$(calls a)")"
 	done
@@ -128,6 +129,10 @@ hub_case() {
 		d) expect_heard "to d" a=none b=none c=none d=all ;;
 		esac
 	done
+
+	step "the metrics tell how many addresses are behind whom"
+	expect_match "b's" '^culvert_ethernet_addresses\{.*friendly_name="b"\} [1-9]' \
+		"$(curl -sS --max-time 10 --unix-socket "$tmp/metrics" http://localhost/metrics | grep 'ethernet_addresses{.*"b"')"
 	for each in a b c d; do
 		stop_culvert "$each"
 	done

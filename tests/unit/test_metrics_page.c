@@ -20,7 +20,7 @@
 #define HEX3 "0303030303030303030303030303030303030303030303030303030303030303"
 #define BASE64_3 "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM="
 
-static const struct metrics_given given = {
+static struct metrics_given given = {
 	.interface = "wg0",
 	.version = "1.2",
 	.facts = { .since = 77, .lookup_failures = 5 },
@@ -112,6 +112,31 @@ static void test_lines(void **state)
 	assert_null(strstr(page, "culvert_loss_ratio{" LABELS3));
 	assert_null(strstr(page, "192.0.2.1"));
 	free(page);
+}
+
+/* How many addresses are behind a peer is counted where there are several, and frames. */
+static void test_addresses(void **state)
+{
+	static const char one[] = "public_key=" HEX "\nerrno=0\n\n";
+	static const char two[] =
+		"public_key=" HEX "\nculvert_addresses=17\npublic_key=" HEX3 "\nerrno=0\n\n";
+	const struct metrics_given before = given;
+	char *page = page_of(two, 0);
+
+	(void)state;
+	assert_null(strstr(page, "addresses"));
+	free(page);
+	given.facts.ethernet = true;
+	page = page_of(two, 0);
+	expect_line(page, "# TYPE culvert_ethernet_addresses gauge");
+	expect_line(page, "culvert_ethernet_addresses{interface=\"wg0\",public_key=\"" BASE64
+			  "\",allowed_ips=\"\"} 17");
+	expect_line(page, "culvert_ethernet_addresses{" LABELS3 "} 0");
+	free(page);
+	page = page_of(one, 0);
+	assert_null(strstr(page, "addresses"));
+	free(page);
+	given = before;
 }
 
 /* Each metric has one HELP, then one TYPE, then all of its samples. */
@@ -237,6 +262,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_hostile_values),
