@@ -40,6 +40,15 @@ static void advise_allowed_ips(const struct config *config)
 						     : "this [Peer] has no AllowedIPs");
 }
 
+static void advise_no_peer(const struct config *config)
+{
+	if (config->from_options)
+		warn(config, 0, "there is no peer: give its --public-key and --allowed-ips");
+	else
+		warn(config, 0,
+			"there is no [Peer]: nothing goes anywhere until 'wg set' has added one");
+}
+
 /* Which may have addresses already. */
 static bool is_there(const char *device)
 {
@@ -114,8 +123,7 @@ static bool can_begin(const struct config *config)
 	for (size_t i = 0; i < config->peer_count; i++)
 		if (config->peers[i].endpoint.host)
 			return true;
-	return !config->peer_count || config->listen_port || any_has(&config->pre_up, "wg ") ||
-	       any_has(&config->post_up, "wg ");
+	return config->listen_port;
 }
 
 static void advise_nobody_begins(const struct config *config)
@@ -136,7 +144,10 @@ void advice_print(const struct config *config)
 {
 	const bool wire = config->shared_key.given || config->tap; /* takes whatever comes */
 	const bool given = inherited_any();                        /* devices and sockets */
+	const bool wg = any_has(&config->pre_up, "wg ") || any_has(&config->post_up, "wg ");
 
+	if (!config->peer_count && !wg)
+		advise_no_peer(config);
 	if (!wire)
 		advise_allowed_ips(config);
 	if (!given && !others_see_to_addresses(config)) {
@@ -145,6 +156,6 @@ void advice_print(const struct config *config)
 		else if (wire && config->peer_count)
 			advise_host_alone(config);
 	}
-	if (!given && !can_begin(config))
+	if (config->peer_count && !given && !wg && !can_begin(config))
 		advise_nobody_begins(config);
 }

@@ -27,20 +27,30 @@ int cli_usage_error(const char *command, const char *format, ...)
 	return CLI_USAGE;
 }
 
+/* The word that a wrong letter stands in: getopt goes on behind it when the letter was its last. */
+static const char *with_letter(char **argv)
+{
+	const char *here = argv[optind];
+
+	return here && here[0] == '-' && here[1] != '-' && strchr(here, optopt) ? here
+										: argv[optind - 1];
+}
+
 /* getopt tells what it did not like in optopt (0: an unknown long option). */
 static int wrong_option(char **argv, const struct option *options)
 {
 	const char *candidates[CANDIDATES_MAX + 1] = { 0 };
-	const int len = (int)strcspn(argv[optind - 1], "="); /* after that it may be a secret */
+	const char *whole = optopt ? with_letter(argv) : argv[optind - 1];
+	const int len = (int)strcspn(whole, "="); /* after that it may be a secret */
 	char word[64];
 	const char *meant;
 
-	if (optopt)
-		return cli_usage_error(argv[0], "wrong option -%c", optopt);
 	for (size_t i = 0; i < CANDIDATES_MAX && options[i].name; i++)
 		candidates[i] = options[i].name;
-	snprintf(word, sizeof(word), "%.*s", len, argv[optind - 1]);
+	snprintf(word, sizeof(word), "%.*s", len, whole);
 	meant = suggest_nearest(word + strspn(word, "-"), candidates);
+	if (optopt && (len < 4 || !meant))
+		return cli_usage_error(argv[0], "wrong option -%c", optopt);
 	if (meant)
 		return cli_usage_error(argv[0], "wrong option %s; did you mean --%s?", word, meant);
 	return cli_usage_error(argv[0], "wrong option %s", word);

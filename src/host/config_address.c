@@ -159,7 +159,8 @@ void config_parse_endpoint(
 	const size_t len = colon ? (size_t)(colon - value) : 0;
 	uint32_t port;
 
-	if (host_is_address6(value) || (colon && value[0] != '[' && memchr(value, ':', len))) {
+	if (host_is_address6(value) ||
+		(colon && value[0] != '[' && memchr(value, ':', len) && !strchr(value, '/'))) {
 		config_error(parser, parser->line,
 			"Endpoint = %s: an IPv6 address needs brackets and a port, as in "
 			"[2001:db8::1]:51820",

@@ -49,7 +49,7 @@ static const char *explain(int error)
 	switch (-error) {
 	case ENODEV:
 		return "there is no such device: make the bridge first, by the network's "
-		       "configuration, or by PreUp = ip link add NAME type bridge";
+		       "configuration, or in PreUp (ip link add NAME type bridge)";
 	case ENOTSUP:
 		return "that is no bridge: name one, or remove the line";
 	case EPERM:

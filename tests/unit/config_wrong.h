@@ -193,6 +193,7 @@ static const struct wrong wrong_peers[] = {
 	{ PEER "Endpoint = $(reboot):5\n", 5, "neither an address nor" },
 	{ PEER "Endpoint = a b:5\n", 5, "neither an address nor" },
 	{ PEER "Endpoint = -v:5\n", 5, "neither an address nor" },
+	{ PEER "Endpoint = udp://b.example:5\n", 5, "neither an address nor" },
 	{ PEER "PersistentKeepalive = 65536\n", 5, "'65536'" },
 	{ PEER "PersistentKeepalive = on\n", 5, "'on'" },
 	{ PEER "Cipher = rot13\n", 5, "'rot13'" },

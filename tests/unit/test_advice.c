@@ -101,6 +101,7 @@ static void what_is_missing(void **state)
 		{ SHARED NET "[Peer]\n", "./t.conf: warning: no peer has an Endpoint, and there" },
 		{ OWN NET "ListenPort = 0\n" PEER IPS, "add Endpoint = HOST:PORT to a [Peer]" },
 		{ OWN NET "PostUp = sysctl -q x=1\n" PEER IPS, "no end can begin" },
+		{ OWN NET PORT, "./t.conf: warning: there is no [Peer]: nothing goes anywhere" },
 		{ OWN NET PORT PEER, "./t.conf:6: warning: this [Peer] has no AllowedIPs: " },
 	};
 	(void)state;
@@ -131,7 +132,7 @@ static void what_is_right(void **state)
 		OWN "Address = 10.0.0.2\n" PEER "AllowedIPs = 0.0.0.0/0, ::/0\n" ENDPOINT,
 		OWN "Address = 10.0.0.2, fd00::2\n" PEER "AllowedIPs = 0.0.0.0/0\n" ENDPOINT,
 		OWN NET "PostUp = wg set %i listen-port 7\n" PEER IPS,
-		OWN NET,
+		OWN NET "PostUp = wg addconf %i peers\n",
 	};
 	(void)state;
 

@@ -357,6 +357,14 @@ static void mistakes(void **state)
 		{ { "--privat-key=" KEY_1 }, 2,
 			"wrong option --privat-key; did you mean --private-key?" },
 		{ { "--frobnicate" }, 2, "wrong option --frobnicate\n" },
+		{ { "-shared-key-file", "key" }, 2,
+			"wrong option -shared-key-file; did you mean --shared-key-file?" },
+		{ { "-mtu=1400" }, 2, "wrong option -mtu; did you mean --mtu?" },
+		{ { "-x" }, 2, "wrong option -x\n" },
+		{ { "-xyz", "key" }, 2, "wrong option -x\n" },
+		{ { "--private-key-file", "key", "--address", "10.0.0.1/8" }, 0,
+			"the command line: warning: there is no peer: give its --public-key and "
+			"--allowed-ips\n" },
 		{ { "--endpoint" }, 2, "--endpoint needs a value" },
 		{ { NULL }, 2, "name a tunnel, or a file" },
 	};
