@@ -31,6 +31,8 @@
 /* The engine of a tunnel that was killed a moment ago is about to notice. */
 enum { RESET_TRIES = 50 };
 
+enum { IP_SIZE = PATH_MAX + 32 };
+
 enum { ATTACHED_SIZE = 16 + LASTING_SUFFIX_SIZE };
 
 /* ---- where it is ---- */
@@ -309,6 +311,20 @@ static const char *own_name(void)
 	return entry ? entry->pw_name : "NAME";
 }
 
+/* The command ip, where the device is. */
+static const char *ip_there(char ip[IP_SIZE], const struct config *config)
+{
+	const char *path = config->network_namespace, *name = path ? netns_name(path) : NULL;
+
+	if (name)
+		snprintf(ip, IP_SIZE, "ip -n %s", name);
+	else if (path)
+		snprintf(ip, IP_SIZE, "nsenter --net=%s ip", path);
+	else
+		strcpy(ip, "ip");
+	return ip;
+}
+
 static void complain_of_other_kind(struct monitor *monitor, const char *key)
 {
 	const char *device = monitor->config->device;
@@ -328,15 +344,33 @@ static void complain_of_other_kind(struct monitor *monitor, const char *key)
 			device, *facts.kind ? "of the kind " : "a network card", facts.kind, key);
 }
 
+static void complain_of_mode(struct monitor *monitor, const char *key)
+{
+	const struct config *config = monitor->config;
+	const bool tap = config->tap;
+	struct config_word mode;
+	char ip[IP_SIZE], remove[IP_SIZE + 64] = "";
+
+	config_key_word(&mode, config, "Mode");
+	if (monitor->given.tun < 0)
+		snprintf(remove, sizeof(remove),
+			", or remove it if it is of no use: %s link delete dev %s",
+			ip_there(ip, config), config->device);
+	monitor_error(monitor,
+		"the device %s is a %s device, and with %s %s the tunnel carries %s: choose another "
+		"one with %s%s",
+		config->device, tap ? "TUN" : "TAP", mode.text, tap ? "tap" : "tun",
+		tap ? "Ethernet frames" : "IP packets", key, remove);
+}
+
 void device_step_complain(struct monitor *monitor, int error)
 {
 	const struct config *config = monitor->config;
 	const char *device = config->device;
 	const char *mode = config->tap ? "tap" : "tun";
-	struct config_word key, mode_key, namespace_key;
+	struct config_word key, namespace_key;
 
 	config_key_word(&key, config, "Device");
-	config_key_word(&mode_key, config, "Mode");
 	config_key_word(&namespace_key, config, "NetworkNamespace");
 	switch (-error) {
 	case ENOTUNIQ:
@@ -355,11 +389,7 @@ void device_step_complain(struct monitor *monitor, int error)
 			device, key.text);
 		break;
 	case EPROTOTYPE:
-		monitor_error(monitor,
-			"the device %s is a %s device, and with %s %s the tunnel carries %s: "
-			"choose another one with %s",
-			device, config->tap ? "TUN" : "TAP", mode_key.text, mode,
-			config->tap ? "Ethernet frames" : "IP packets", key.text);
+		complain_of_mode(monitor, key.text);
 		break;
 	case EPERM:
 		monitor_error(monitor,
@@ -457,17 +487,12 @@ static void give_back(struct monitor *monitor)
 
 static void say_it_stays(const struct config *config)
 {
-	const char *path = config->network_namespace, *name = path ? netns_name(path) : NULL;
-	char ip[PATH_MAX + 32] = "ip";
+	char ip[IP_SIZE];
 
-	if (name)
-		snprintf(ip, sizeof(ip), "ip -n %s", name);
-	else if (path)
-		snprintf(ip, sizeof(ip), "nsenter --net=%s ip", path);
 	log_line(LOG_INFO,
 		"%s stays, with what is on it, as Persistent says: %s link delete dev %s "
 		"removes it",
-		config->device, ip, config->device);
+		config->device, ip_there(ip, config), config->device);
 }
 
 void device_step_down(struct monitor *monitor)

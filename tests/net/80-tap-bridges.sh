@@ -251,7 +251,7 @@ devices_case() {
 
 	step "one of another kind"
 	must ip -n "$prefix-a" tuntap add dev "$(dev a)" mode tun
-	refuses 'is a TUN device, and with Mode = tap' ns a "$build/culvert" run "$(conf a)"
+	refuses 'is a TUN device, and with Mode = tap .*: choose another one with Device =, or remove it if it is of no use: ip link delete dev ' ns a "$build/culvert" run "$(conf a)"
 	must ip -n "$prefix-a" tuntap del dev "$(dev a)" mode tun
 
 	step "one that stays, in its bridge"
