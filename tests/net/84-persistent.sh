@@ -20,7 +20,7 @@ device=$(dev a)
 
 index() { ip -n "$prefix-a" -j link show dev "$device" | jq '.[0].ifindex'; }
 has_route() { [ -n "$(ip -n "$prefix-a" route show "$1" dev "$device")" ]; }
-has_address() { ip -n "$prefix-a" addr show dev "$device" | grep -q "inet6* $1"; }
+has_address() { grep -q "inet6* $1" <<<"$(ip -n "$prefix-a" addr show dev "$device")"; } # a pipe would fail with ip
 on_device() { # what is on it, but for its carrier
 	ip -n "$prefix-a" -j addr show dev "$device" | jq -c '[.[0].mtu, (.[0].flags | index("UP") != null), [.[0].addr_info[].local]]'
 	ip -n "$prefix-a" route show dev "$device" | sed 's/ linkdown//'

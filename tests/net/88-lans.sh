@@ -121,7 +121,7 @@ step "what the hooks made ends with the tunnel"
 all_typed a b
 for each in a b; do
 	must on "$each" "systemctl disable --now culvert@wire"
-	! ns "$each" nft list tables | grep -q wire || fail "the table stays"
+	! grep -q wire <<<"$(ns "$each" nft list tables)" || fail "the table stays"
 done
 cut_off desk-b 192.168.30.10
 pass
