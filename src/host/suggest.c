@@ -47,26 +47,44 @@ static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_le
 	return above[b_len];
 }
 
+/* "keepalive" for PersistentKeepalive; NULL: it ends none, or several. */
+static const char *only_one_that_ends(const char *word, size_t len, const char *const *candidates)
+{
+	const char *found = NULL;
+
+	for (; *candidates && len >= 4; candidates++) {
+		const size_t candidate_len = strlen(*candidates);
+
+		if (candidate_len <= len || strcasecmp(*candidates + candidate_len - len, word))
+			continue;
+		if (found)
+			return NULL;
+		found = *candidates;
+	}
+	return found;
+}
+
 const char *suggest_nearest(const char *word, const char *const *candidates)
 {
 	const size_t len = strlen(word);
 	const char *nearest = NULL;
+	const char *const *each;
 	unsigned best = (unsigned)smaller((unsigned)(len + 2) / 3, 3) + 1;
 
 	if (len == 0 || len > WORD_MAX)
 		return NULL;
-	for (; *candidates; candidates++) {
-		const size_t candidate_len = strlen(*candidates);
+	for (each = candidates; *each; each++) {
+		const size_t candidate_len = strlen(*each);
 
 		if (candidate_len > WORD_MAX)
 			continue;
-		unsigned far = distance(word, len, *candidates, candidate_len);
-		if (len >= 3 && !strncasecmp(word, *candidates, len))
+		unsigned far = distance(word, len, *each, candidate_len);
+		if (len >= 3 && !strncasecmp(word, *each, len))
 			far = smaller(far, 1);
 		if (far < best) {
 			best = far;
-			nearest = *candidates;
+			nearest = *each;
 		}
 	}
-	return nearest;
+	return nearest ? nearest : only_one_that_ends(word, len, candidates);
 }

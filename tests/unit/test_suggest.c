@@ -16,8 +16,9 @@ static void nearest_words(void **state)
 	static const char *const cases[][2] = { { "chek", "check" }, { "chekc", "check" },
 		{ "RUN", "run" }, { "rnu", "run" }, { "stat", "status" }, { "statsu", "status" },
 		{ "genkye", "genkey" }, { "pupkey", "pubkey" }, { "reaload", "reload" },
-		{ "dwon", "down" }, { "frobnicate", NULL }, { "", NULL }, { "x", NULL },
-		{ "xy", NULL }, { "wxyzq", NULL }, { "gen", "genkey" },
+		{ "dwon", "down" }, { "atus", "status" }, { "key", NULL }, { "nkey", "genkey" },
+		{ "frobnicate", NULL }, { "", NULL }, { "x", NULL }, { "xy", NULL },
+		{ "wxyzq", NULL }, { "gen", "genkey" },
 		{ "statusstatusstatusstatusstatusstatus", NULL } };
 	(void)state;
 
