@@ -31,7 +31,7 @@ struct diff {
  */
 const char *diff_refusal(const struct config *old, const struct config *new);
 
-/* Hooks that differ are not run by a reload: adds a sentence of when they are; nothing if none does.
+/* A reload runs no hooks: adds a sentence of when those that differ are run; nothing if none does.
  */
 void diff_hooks(struct text *text, const struct config *old, const struct config *new);
 
