@@ -505,7 +505,7 @@ static void parse_key_file(
 		{ "Peer", name, help, flags }, parse, offsetof(struct config_peer, field), detail \
 	}
 
-#define LIST_FLAGS CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY | CONFIG_LIST
+#define LIST_FLAGS (CONFIG_REPEATABLE | CONFIG_MAY_BE_EMPTY | CONFIG_LIST)
 #define KEY_HELP "a key: 44 characters of base64"
 #define KEY_FILE_HELP "the path of a file whose first line is the key"
 #define HOOK_HELP "a command for /bin/sh; %i stands for the device"
