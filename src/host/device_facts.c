@@ -198,6 +198,7 @@ struct listing {
 	struct undo_lines *lines; /* or */
 	struct text *messages;
 	const char *except;
+	bool made; /* without what the kernel makes by itself */
 	int error;
 };
 
@@ -249,7 +250,7 @@ static int on_address(const struct nlmsghdr *header, void *context)
 			other = attribute;
 		by_kernel = by_kernel || is_made_by_kernel(attribute);
 	}
-	if (listing->messages && by_kernel)
+	if (listing->made && by_kernel)
 		return MNL_CB_OK;
 	if (local || other)
 		take_bytes(&prefix, local ? local : other);
@@ -286,7 +287,7 @@ static int on_route(const struct nlmsghdr *header, void *context)
 	}
 	/* One that an address has brought comes with it again. */
 	if (interface != listing->interface ||
-		(listing->messages && route->rtm_protocol == RTPROT_KERNEL))
+		(listing->made && route->rtm_protocol == RTPROT_KERNEL))
 		return MNL_CB_OK;
 	device_facts_route(line, &prefix, table);
 	take_message(listing, header, line);
@@ -329,9 +330,10 @@ static int list_all(struct netlink *netlink, void *context)
 	return error ? error : listing->error;
 }
 
-int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_lines *lines)
+static int list_lines(
+	struct netlink *netlink, unsigned interface, bool made, struct undo_lines *lines)
 {
-	struct listing listing = { .interface = interface, .lines = lines };
+	struct listing listing = { .interface = interface, .lines = lines, .made = made };
 	int error;
 
 	*lines = (struct undo_lines){ 0 };
@@ -341,11 +343,21 @@ int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_
 	return error;
 }
 
+int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_lines *lines)
+{
+	return list_lines(netlink, interface, false, lines);
+}
+
+int device_facts_lines_made(struct netlink *netlink, unsigned interface, struct undo_lines *lines)
+{
+	return list_lines(netlink, interface, true, lines);
+}
+
 int device_copy_take(
 	struct netlink *netlink, unsigned interface, const char *except, struct device_copy *copy)
 {
 	struct listing listing = {
-		.interface = interface, .messages = &copy->messages, .except = except
+		.interface = interface, .messages = &copy->messages, .except = except, .made = true
 	};
 	int error;
 

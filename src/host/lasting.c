@@ -14,6 +14,7 @@
 #include "host/netns.h"
 
 enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + LASTING_SUFFIX_SIZE };
+enum { MTU_IPV6_MIN = 1280 }; /* with a smaller one Linux takes IPv6 off a device */
 
 #define KEPT "kept-"
 #define KEPT_DEVICE KEPT "device yes"
@@ -390,24 +391,79 @@ static void complain_of_mtu(struct monitor *monitor, unsigned wanted, unsigned p
 	monitor->lasting.complained_mtu = wanted;
 }
 
+/* What has a ':' is of IPv6. The first that is not ours; NULL: all of them are. */
+static const char *first_of_others(const struct undo_lines *made, const struct undo_lines *ours)
+{
+	for (size_t i = 0; i < made->count; i++) {
+		if (strchr(made->items[i], ':') && !undo_has(ours, made->items[i]))
+			return made->items[i];
+	}
+	return NULL;
+}
+
+/* What others have of IPv6 on the device, one of it; empty: nothing. 0 or -errno. */
+static int find_ipv6_of_others(struct monitor *monitor, char found[DEVICE_LINE_SIZE])
+{
+	struct undo_lines noted, ours = { 0 }, made = { 0 };
+	const char *line = NULL;
+	int error = undo_read(monitor->routing.state_path, &noted);
+
+	if (!error)
+		error = strip(monitor, &noted, &ours);
+	if (!error)
+		error = device_facts_lines_made(monitor->inside, monitor->interface, &made);
+	if (!error)
+		line = first_of_others(&made, &ours);
+	snprintf(found, DEVICE_LINE_SIZE, "%s", line ? line : "");
+	undo_free(&noted);
+	undo_free(&ours);
+	undo_free(&made);
+	return error;
+}
+
+static int change_mtu(struct monitor *monitor, unsigned mtu)
+{
+	char before[16];
+	int error;
+
+	snprintf(before, sizeof(before), "%u", monitor->lasting.before.mtu);
+	error = note_once(monitor, "mtu", before);
+	return error ? error : netlink_link_set_mtu(monitor->inside, monitor->interface, mtu);
+}
+
+static int refuse_mtu(struct monitor *monitor, unsigned mtu, const char *line)
+{
+	monitor_error(monitor,
+		"%s has the %s, not ours, which the kernel would remove for good with an MTU of "
+		"%u, too small for IPv6: MTU = %d or more, or take it off first",
+		monitor->config->device, line, mtu, MTU_IPV6_MIN);
+	return -EBUSY;
+}
+
 int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE])
 {
-	struct lasting *lasting = &monitor->lasting;
+	char line[DEVICE_LINE_SIZE] = "";
 	struct device_facts facts;
-	char before[16];
 	int error = device_facts_get(monitor->inside, monitor->interface, &facts);
 
-	if (error || facts.mtu == *mtu)
-		return error;
-	if (lasting->ordinary) {
+	if (!error && facts.mtu == *mtu)
+		return 0;
+	if (!error && monitor->lasting.ordinary) {
 		complain_of_mtu(monitor, *mtu, facts.mtu);
 		snprintf(why, LASTING_WHY_SIZE, "as root has set it; %u would fit", *mtu);
 		*mtu = facts.mtu;
 		return 0;
 	}
-	snprintf(before, sizeof(before), "%u", lasting->before.mtu);
-	error = note_once(monitor, "mtu", before);
-	return error ? error : netlink_link_set_mtu(monitor->inside, monitor->interface, *mtu);
+	if (!error && *mtu < MTU_IPV6_MIN)
+		error = find_ipv6_of_others(monitor, line);
+	if (*line)
+		return refuse_mtu(monitor, *mtu, line);
+	if (!error)
+		error = change_mtu(monitor, *mtu);
+	if (error)
+		monitor_error(monitor, "cannot set the MTU of %s to %u: %s",
+			monitor->config->device, *mtu, strerror(-error));
+	return error;
 }
 
 /* ---- taking back ---- */

@@ -70,7 +70,8 @@ void lasting_remove(struct monitor *monitor, const char *line);
 
 /* The link up. 0 or -errno, said already. */
 int lasting_set_up(struct monitor *monitor);
-/* Its MTU: 0, and what it is then and why; or -errno. */
+/* Its MTU: 0, and what it is then and why; or -errno, said already: none that is too small for IPv6
+ * where others have put IPv6 addresses or routes, as the kernel would remove these for good. */
 int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE]);
 
 /* Takes back what our notes say, at the end of a tunnel, or (with told, as host/leftover.h has it)

@@ -82,6 +82,30 @@ for way in down start; do
 	expect_same "the device after a kill and $way" "$before"
 done
 
+step "IPv6 addresses of others do not go for an MTU that is too small for them"
+cp "$(conf a)" "$tmp/whole.conf"
+sed -i 's/^Address = .*/Address = 10.9.0.1\/24/; s/^AllowedIPs = .*/AllowedIPs = 10.9.0.0\/24/; s/^\[Interface\]/&\nMTU = 1200/' "$(conf a)"
+refuses 'has the address fd77::1/64, not ours, .*: MTU = 1280 or more, or take it off first' \
+	ns a timeout 20 "$build/culvert" run "$(conf a)"
+expect_same "the device after an MTU was refused" "$before"
+sed -i 's/^MTU = .*/MTU = 1280/' "$(conf a)"
+bring_up a
+expect_equal "the MTU" 1280 "$(mtu_of a)"
+sed -i 's/^MTU = .*/MTU = 1279/' "$(conf a)"
+refuses 'has the address fd77::1/64' "$build/culvert" reload "$(dev a)"
+expect_equal "the MTU after a reload" 1280 "$(mtu_of a)"
+stop_root
+expect_same "the device after that" "$before"
+must ip -n "$prefix-a" addr del fd77::1/64 dev "$(dev a)"
+bring_up a
+expect_equal "the MTU without IPv6" 1279 "$(mtu_of a)"
+pings a "${inside4[b]}"
+stop_root
+must ip -n "$prefix-a" link set "$(dev a)" addrgenmode none # which went with the rest of IPv6, as culvert.conf(5) says
+must ip -n "$prefix-a" addr add fd77::1/64 dev "$(dev a)"
+expect_same "the device after a tunnel without IPv6" "$before"
+mv "$tmp/whole.conf" "$(conf a)"
+
 step "what cannot be put back keeps nothing else from it"
 bring_up a
 kill_both_keep
