@@ -71,6 +71,26 @@ bring_up a
 pings_both a b
 expect_equal "the device after a kill" "$number $state" "$(index) $(on_device)"
 
+step "a reload that could not be undone changes nothing"
+state=/run/culvert/$device.state noted=$(cat "/run/culvert/$device.state")
+mv "$state" "$tmp/state"
+mkdir "$state"
+before_reload=$(on_device) peers=$(shown a allowed-ips)
+write_ends "\nAddress = 10.78.0.1/32" "AllowedIPs = 10.81.0.0/16"
+refuses "cannot note what $device has: Invalid argument" "$build/culvert" reload "$device"
+expect_equal "the peers" "$peers" "$(shown a allowed-ips)"
+expect_equal "the device" "$before_reload" "$(on_device)"
+rmdir "$state"
+mv "$tmp/state" "$state"
+background_in a port socat -u UDP4-RECV:40001 OPEN:/dev/null
+wait_for 5 "a port is taken" udp_bound a 40001
+sed -i "s/^ListenPort.*/ListenPort = 40001/" "$(conf a)"
+refuses 'the engine did not take the settings: .*choose another' "$build/culvert" reload "$device"
+expect_equal "the device" "$before_reload" "$(on_device)"
+expect_equal "what is noted" "$noted" "$(cat "$state")"
+stop_background port
+write_ends "\nAddress = 10.77.0.1/32" "AllowedIPs = 10.80.0.0/16"
+
 step "a reload adds and removes; what others have put there stays"
 refuses 'Persistent cannot change' bash -c "sed -i 's/^Persistent = yes/Persistent = no/' '$(conf a)' && '$build/culvert' reload '$device'"
 write_ends "\nAddress = 10.78.0.1/32" "AllowedIPs = 10.81.0.0/16"
