@@ -15,7 +15,9 @@
 
 /* Kernel headers before 4.18. */
 enum {
-	TUN_TYPE = 3,
+	TUN_OWNER = 1,
+	TUN_GROUP,
+	TUN_TYPE,
 	TUN_PI,
 	TUN_VNET_HDR,
 	TUN_PERSIST,
@@ -65,6 +67,14 @@ static void read_tun(const struct nlattr *data, struct device_facts *facts)
 		const uint32_t number = number_of(attribute);
 
 		switch (mnl_attr_get_type(attribute)) {
+		case TUN_OWNER:
+			facts->has_owner = true;
+			facts->owner = number;
+			break;
+		case TUN_GROUP:
+			facts->has_group = true;
+			facts->group = number;
+			break;
 		case TUN_TYPE:
 			facts->tap = number == IFF_TAP;
 			break;

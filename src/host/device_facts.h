@@ -19,6 +19,8 @@ struct device_facts {
 	bool multi_queue;
 	bool pi, header; /* IFF_NO_PI is off, IFF_VNET_HDR is on; the next who attaches changes both
 			  */
+	bool has_owner, has_group; /* with neither every user may attach, if it is not in use */
+	uint32_t owner, group;
 	unsigned queues; /* in use, of a device with several: how many programs have it */
 	bool up;
 	unsigned mtu;

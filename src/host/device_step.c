@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/if_tun.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -32,6 +33,8 @@
 enum { RESET_TRIES = 50 };
 
 enum { ATTACHED_SIZE = 16 + LASTING_SUFFIX_SIZE };
+
+enum { OTHERS_SIZE = 320 };
 
 /* ---- where it is ---- */
 
@@ -244,6 +247,61 @@ static bool given_is_elsewhere(const struct monitor *monitor)
 	return elsewhere;
 }
 
+/* For the command by which root makes a device for us. */
+static const char *own_name(void)
+{
+	const struct passwd *entry = getpwuid(geteuid());
+
+	return entry ? entry->pw_name : "NAME";
+}
+
+/* Who else the driver takes, but for those who may do anything; empty: nobody. */
+static void others_of(const struct device_facts *facts, char who[OTHERS_SIZE])
+{
+	const bool nobody_else =
+		facts->has_owner && (!facts->owner || facts->owner == (uint32_t)geteuid());
+	const struct passwd *user;
+	const struct group *group;
+
+	if (nobody_else) {
+		who[0] = '\0';
+	} else if (facts->has_owner) {
+		user = getpwuid(facts->owner);
+		snprintf(who, OTHERS_SIZE, "the user %s (%u)",
+			user ? user->pw_name : "without a name", facts->owner);
+	} else if (facts->has_group) {
+		group = getgrgid(facts->group);
+		snprintf(who, OTHERS_SIZE, "everybody of the group %s (%u)",
+			group ? group->gr_name : "without a name", facts->group);
+	} else {
+		snprintf(who, OTHERS_SIZE, "every user of this host");
+	}
+}
+
+/* A device of one queue is ours alone, as long as we have it. */
+static void warn_of_others(const struct monitor *monitor, const struct device_facts *facts)
+{
+	const char *device = monitor->config->device;
+	char who[OTHERS_SIZE] = "";
+
+	if (facts->multi_queue)
+		others_of(facts, who);
+	if (*who)
+		log_line(LOG_WARNING,
+			"%s is a device of several queues (multi_queue), to which %s can attach "
+			"while the tunnel runs, to read its packets and to send others: make it "
+			"without multi_queue, or for us, as by ip tuntap add dev %s mode %s "
+			"multi_queue user %s",
+			device, who, device, facts->tap ? "tap" : "tun", own_name());
+}
+
+static void begin_lasting(struct monitor *monitor, const struct device_facts *facts)
+{
+	monitor->interface = facts->interface;
+	lasting_begin(monitor, facts);
+	warn_of_others(monitor, facts);
+}
+
 /* One that was handed over is ours already; whose it is otherwise does not matter. */
 static int claim_given(struct monitor *monitor)
 {
@@ -265,8 +323,7 @@ static int claim_given(struct monitor *monitor)
 	monitor->tun = fcntl(given->tun, F_DUPFD_CLOEXEC, 0);
 	if (monitor->tun < 0)
 		return -errno;
-	monitor->interface = facts.interface;
-	lasting_begin(monitor, &facts);
+	begin_lasting(monitor, &facts);
 	return 0;
 }
 
@@ -292,19 +349,9 @@ int device_step_claim(struct monitor *monitor)
 	if (facts.queues)
 		return -EBUSY;
 	error = join(monitor, flags_now(&facts));
-	if (error)
-		return error;
-	monitor->interface = facts.interface;
-	lasting_begin(monitor, &facts);
-	return 0;
-}
-
-/* For the command by which root makes a device for us. */
-static const char *own_name(void)
-{
-	const struct passwd *entry = getpwuid(geteuid());
-
-	return entry ? entry->pw_name : "NAME";
+	if (!error)
+		begin_lasting(monitor, &facts);
+	return error;
 }
 
 void device_step_complain(struct monitor *monitor, int error)

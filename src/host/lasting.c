@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "engine/log.h"
 #include "host/monitor_state.h"
@@ -136,6 +137,9 @@ int lasting_keep(struct monitor *monitor, bool keep)
 	kept_device(monitor, text);
 	if (keep)
 		error = forget_kept(monitor->routing.state_path, text);
+	/* To one that has no owner every user may attach while we are away. */
+	if (!error && keep && ioctl(monitor->tun, TUNSETOWNER, geteuid()) < 0)
+		error = -errno;
 	if (!error && ioctl(monitor->tun, TUNSETPERSIST, keep) < 0)
 		error = -errno;
 	if (!keep || error)

@@ -47,7 +47,7 @@ struct lasting {
 void lasting_begin(struct monitor *monitor, const struct device_facts *before);
 void lasting_free(struct lasting *lasting);
 
-/* We have made the device, and it is to stay (or not any more). 0 or -errno. */
+/* We have made the device, and it is to stay, as our user's (or not any more). 0 or -errno. */
 int lasting_keep(struct monitor *monitor, bool keep);
 /* One that we have made to stay is to go with us. What was kept of an earlier start's is still
  * known as ours. 0 or -errno. */

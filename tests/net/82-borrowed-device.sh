@@ -51,6 +51,31 @@ done <<-EOF
 	user nobody group nogroup multi_queue pi vnet_hdr
 EOF
 
+step "who else could attach while root's tunnel runs is named"
+while IFS=: read -r options who; do
+	# shellcheck disable=SC2086 # words on purpose
+	make_device tun $options
+	: >"$tmp/culvert-a.log"
+	bring_up a
+	stop_root
+	expect_equal "warnings of a device of $options" "${who:+1}" \
+		"$(logged a "to which $who.* can attach .*make it without multi_queue" | sed s/0//)"
+	delete_device
+done <<-EOF
+	user nobody multi_queue:the user nobody
+	group nogroup multi_queue:everybody of the group nogroup
+	multi_queue:every user of this host
+	user root multi_queue
+	user nobody
+EOF
+make_device tun user nobody multi_queue
+equip
+start_as_nobody
+wait_as_nobody
+! has_logged a "can attach" || fail "its own user is somebody else"
+stop_as_nobody
+delete_device
+
 step "root's tunnel on it, killed: culvert down and the next start put back"
 write_conf a "PrivateKeyFile = a.key" "$peer"
 make_device tun

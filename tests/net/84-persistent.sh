@@ -20,7 +20,7 @@ device=$(dev a)
 
 index() { ip -n "$prefix-a" -j link show dev "$device" | jq '.[0].ifindex'; }
 has_route() { [ -n "$(ip -n "$prefix-a" route show "$1" dev "$device")" ]; }
-has_address() { ip -n "$prefix-a" addr show dev "$device" | grep -q "inet6* $1"; }
+has_address() { [ -n "$(ip -n "$prefix-a" -o addr show dev "$device" to "$1")" ]; }
 on_device() { # what is on it, but for its carrier
 	ip -n "$prefix-a" -j addr show dev "$device" | jq -c '[.[0].mtu, (.[0].flags | index("UP") != null), [.[0].addr_info[].local]]'
 	ip -n "$prefix-a" route show dev "$device" | sed 's/ linkdown//'
@@ -42,6 +42,8 @@ end_culvert a
 expect_equal "the device after a stop" "$state" "$(on_device)"
 expect_match "what down says" "nothing to put back; the device $device stays \(Persistent\): ip link delete dev $device removes it" \
 	"$(ns a "$build/culvert" down "$device")"
+refuses 'Operation not permitted' ns a setpriv --reuid nobody --regid nogroup --clear-groups --bounding-set -all --inh-caps -all \
+	ip tuntap delete dev "$device" mode tun
 SERVICE_RESULT=success must ns a "$build/culvert" down "$device"
 expect_equal "the device after culvert down" "$state" "$(on_device)"
 
