@@ -32,7 +32,7 @@
 /* The engine of a tunnel that was killed a moment ago is about to notice. */
 enum { RESET_TRIES = 50 };
 
-enum { ATTACHED_SIZE = 16 + LASTING_SUFFIX_SIZE };
+enum { ATTACHED_SIZE = 16 + DEVICE_PLACE_SIZE };
 
 enum { OTHERS_SIZE = 320 };
 
@@ -92,6 +92,17 @@ int device_step_open(struct monitor *monitor)
 			monitor->config->network_namespace, why);
 	}
 	return error;
+}
+
+bool device_step_lost_namespace(const struct monitor *monitor)
+{
+	const struct device_place place = { .path = monitor->netns_path,
+		.namespace = netlink_namespace(monitor->inside) };
+	struct netlink *netlink = NULL;
+	const int error = place.path ? device_place_open(&place, &netlink) : 0;
+
+	netlink_close(netlink);
+	return error == -ESTALE;
 }
 
 void device_step_close(struct monitor *monitor)
@@ -177,32 +188,29 @@ static int reset_there(const char *path, const char *device, int flags)
 }
 
 /* 1: it is there; 0: it has gone, or another one has its place; or -errno. */
-static int is_there(const char *path, unsigned interface, const char *device)
+static int is_there(const struct device_place *place)
 {
 	struct device_facts facts = { 0 };
 	struct netlink *netlink = NULL;
-	int error = netns_netlink_open(path, &netlink);
+	int error = device_place_open(place, &netlink);
 
 	if (!error)
-		error = device_facts_get(netlink, interface, &facts);
+		error = device_facts_get(netlink, place->interface, &facts);
 	netlink_close(netlink);
-	if (error == -ENODEV || error == -ENOENT || error == -EINVAL)
+	if (error == -ENODEV || error == -ESTALE)
 		return 0;
-	return error ? error : facts.is_tun && facts.persistent && !strcmp(facts.name, device);
+	return error ? error : facts.is_tun && facts.persistent && !strcmp(facts.name, place->name);
 }
 
 int device_step_undo(const char *state_path, const char *value)
 {
-	char device[CONFIG_DEVICE_SIZE];
-	const char *path;
-	unsigned interface;
+	struct device_place place;
 	int flags, end = 0, result = 0;
 
-	if (sscanf(value, "%d dev %u %15s%n", &flags, &interface, device, &end) == 3) {
-		path = strncmp(value + end, " in ", 4) ? NULL : value + end + 4;
-		result = is_there(path, interface, device);
+	if (sscanf(value, "%d%n", &flags, &end) == 1 && device_place_read(value + end, &place)) {
+		result = is_there(&place);
 		if (result > 0)
-			result = reset_there(path, device, flags);
+			result = reset_there(place.path, place.name, flags);
 	}
 	return result ? result : undo_remove(state_path, DEVICE_STEP_ATTACHED, value);
 }
@@ -475,13 +483,9 @@ static void give_back(struct monitor *monitor)
 
 static void say_it_stays(const struct config *config)
 {
-	const char *path = config->network_namespace, *name = path ? netns_name(path) : NULL;
-	char ip[PATH_MAX + 32] = "ip";
+	char ip[NETNS_IP_SIZE];
 
-	if (name)
-		snprintf(ip, sizeof(ip), "ip -n %s", name);
-	else if (path)
-		snprintf(ip, sizeof(ip), "nsenter --net=%s ip", path);
+	netns_ip(ip, config->network_namespace);
 	log_line(LOG_INFO,
 		"%s stays, with what is on it, as Persistent says: %s link delete dev %s "
 		"removes it",

@@ -4,11 +4,16 @@
 #ifndef HOST_DEVICE_STEP_H
 #define HOST_DEVICE_STEP_H
 
+#include <stdbool.h>
+
 struct monitor;
 
 /* Sees to where the device is to be: NetworkNamespace. 0 or -errno, said already. */
 int device_step_open(struct monitor *monitor);
 void device_step_close(struct monitor *monitor);
+
+/* Whether the name or path of NetworkNamespace is another one's by now, or nobody's. */
+bool device_step_lost_namespace(const struct monitor *monitor);
 
 /* Attaches to a device of the tunnel's name, if there is one. 0: done, or it is to be made.
  * -EEXIST: it is none of the driver, or not for us; -EBUSY: another program has it; -EPROTOTYPE: of

@@ -14,7 +14,7 @@
 #include "host/monitor_state.h"
 #include "host/netns.h"
 
-enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + LASTING_SUFFIX_SIZE };
+enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + DEVICE_PLACE_SIZE };
 enum { MTU_IPV6_MIN = 1280 }; /* with a smaller one Linux takes IPv6 off a device */
 
 #define KEPT "kept-"
@@ -26,9 +26,7 @@ enum { MTU_IPV6_MIN = 1280 }; /* with a smaller one Linux takes IPv6 off a devic
 struct note {
 	char line[DEVICE_LINE_SIZE]; /* "address ...", "route ...", "mtu N", "link down" */
 	bool kept;
-	unsigned interface;
-	char name[CONFIG_DEVICE_SIZE];
-	const char *path; /* of the network namespace; NULL: ours */
+	struct device_place place;
 };
 
 static bool begins(const char *text, const char *with)
@@ -41,17 +39,15 @@ static bool note_read(const char *text, struct note *note)
 	static const char *const words[] = { "address ", "route ", "mtu ", "link ", "device " };
 	const char *device = strstr(text, " dev ");
 	bool known = false;
-	int end = 0;
 
 	note->kept = begins(text, KEPT);
 	text += note->kept ? strlen(KEPT) : 0;
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		known = known || begins(text, words[i]);
 	if (!known || !device || device - text >= DEVICE_LINE_SIZE ||
-		sscanf(device, " dev %u %15s%n", &note->interface, note->name, &end) != 2)
+		!device_place_read(device, &note->place))
 		return false;
 	snprintf(note->line, sizeof(note->line), "%.*s", (int)(device - text), text);
-	note->path = begins(device + end, " in ") ? device + end + 4 : NULL;
 	return true;
 }
 
@@ -71,12 +67,14 @@ static int note_once(struct monitor *monitor, const char *what, const char *valu
 void lasting_begin(struct monitor *monitor, const struct device_facts *before)
 {
 	struct lasting *lasting = &monitor->lasting;
-	const char *path = monitor->netns_path;
+	struct device_place place = { .interface = monitor->interface,
+		.path = monitor->netns_path,
+		.namespace = netlink_namespace(monitor->inside) };
 
+	memcpy(place.name, monitor->config->device, sizeof(place.name));
 	lasting->stays = true;
 	lasting->before = *before;
-	snprintf(lasting->suffix, sizeof(lasting->suffix), " dev %u %s%s%s", monitor->interface,
-		monitor->config->device, path ? " in " : "", path ? path : "");
+	device_place_write(lasting->suffix, &place);
 }
 
 void lasting_free(struct lasting *lasting)
@@ -487,7 +485,7 @@ static int set_down(struct netlink *netlink, unsigned interface)
 
 static int undo_note(struct netlink *netlink, const struct note *note)
 {
-	const unsigned interface = note->interface;
+	const unsigned interface = note->place.interface;
 	unsigned mtu;
 	int error;
 
@@ -504,53 +502,65 @@ static int undo_note(struct netlink *netlink, const struct note *note)
 
 /* Of a device that has gone there is nothing to take back, nor of another one that has its place.
  */
-static bool is_gone(struct netlink *netlink, const struct note *note)
+static bool is_gone(struct netlink *netlink, const struct device_place *place)
 {
 	struct device_facts facts;
-	const int error = device_facts_get(netlink, note->interface, &facts);
+	const int error = device_facts_get(netlink, place->interface, &facts);
 
-	return error == -ENODEV || (!error && (!facts.is_tun || strcmp(facts.name, note->name)));
+	return error == -ENODEV || (!error && (!facts.is_tun || strcmp(facts.name, place->name)));
 }
 
 /* The socket of the namespace that was asked last. */
 struct asked {
+	struct netlink *inside; /* not to be closed; NULL: there is none */
 	struct netlink *netlink;
-	const char *path; /* NULL: ours */
+	struct device_place place;
 	int error;
 };
 
-static bool same_path(const char *a, const char *b)
+static bool same_namespace(const struct device_place *a, const struct device_place *b)
 {
-	return a && b ? !strcmp(a, b) : a == b;
+	if (!a->path || !b->path)
+		return !a->path && !b->path;
+	return a->namespace == b->namespace && !strcmp(a->path, b->path);
 }
 
-static void ask_where(struct asked *asked, const struct note *note)
+static void close_asked(struct asked *asked)
 {
-	if ((asked->netlink || asked->error) && same_path(asked->path, note->path))
-		return;
-	netlink_close(asked->netlink);
+	if (asked->netlink != asked->inside)
+		netlink_close(asked->netlink);
 	asked->netlink = NULL;
-	asked->error = netns_netlink_open(note->path, &asked->netlink);
-	asked->path = note->path;
 }
 
-/* Whether the device is there; 0: with its namespace, perhaps, it has gone; or -errno. */
-static int find_device(struct asked *asked, const struct note *note)
+static void ask_where(struct asked *asked, const struct device_place *place)
 {
-	ask_where(asked, note);
-	if (asked->error)
-		return asked->error == -ENOENT || asked->error == -EINVAL ? 0 : asked->error;
-	return !is_gone(asked->netlink, note);
+	if ((asked->netlink || asked->error) && same_namespace(&asked->place, place))
+		return;
+	close_asked(asked);
+	asked->place = *place;
+	asked->error = 0;
+	if (place->path && asked->inside && netlink_namespace(asked->inside) == place->namespace)
+		asked->netlink = asked->inside;
+	else
+		asked->error = device_place_open(place, &asked->netlink);
+	if (asked->error == -ESTALE)
+		log_line(LOG_NOTICE,
+			"%s is not the network namespace any more that %s was in: what was added "
+			"there has gone, or is out of reach",
+			place->path, place->name);
 }
 
-/* 0: it is done; 1: it is to stay; or -errno. */
+enum outcome { OUTCOME_DONE, OUTCOME_STAYS, OUTCOME_OUT_OF_REACH };
+
+/* An outcome, or -errno. */
 static int take_back(struct asked *asked, const struct note *note)
 {
-	const int found = find_device(asked, note);
-
-	if (found <= 0)
-		return found;
-	return note->kept ? 1 : undo_note(asked->netlink, note);
+	ask_where(asked, &note->place);
+	if (asked->error)
+		return asked->error == -ESTALE ? OUTCOME_OUT_OF_REACH : asked->error;
+	if (is_gone(asked->netlink, &note->place))
+		return OUTCOME_DONE;
+	return note->kept ? OUTCOME_STAYS : undo_note(asked->netlink, note);
 }
 
 static void tell(void (*told)(const char *what, const char *value), const struct note *note)
@@ -565,40 +575,41 @@ static void tell(void (*told)(const char *what, const char *value), const struct
 }
 
 /* What failed stays in the list, in its order. */
-static int put_back_all(struct undo_lines *lines, void (*told)(const char *what, const char *value))
+static int put_back_all(struct undo_lines *lines, struct netlink *inside,
+	void (*told)(const char *what, const char *value))
 {
-	struct asked asked = { 0 };
+	struct asked asked = { .inside = inside };
 	struct note note;
-	int error, first = 0;
+	int result, first = 0;
 
 	for (size_t i = lines->count; i-- > 0;) {
 		if (!note_read(lines->items[i], &note))
 			continue;
-		error = take_back(&asked, &note);
-		if (error > 0)
-			continue;
-		if (error) {
+		result = take_back(&asked, &note);
+		if (result < 0) {
 			log_line(LOG_WARNING, "not undone: %s: %s", lines->items[i],
-				strerror(-error));
-			first = first ? first : error;
-			continue;
+				strerror(-result));
+			first = first ? first : result;
 		}
-		if (!note.kept)
+		if (result < 0 || result == OUTCOME_STAYS)
+			continue;
+		if (!note.kept && result == OUTCOME_DONE)
 			tell(told, &note);
 		*lines->items[i] = '\0';
 	}
-	netlink_close(asked.netlink);
+	close_asked(&asked);
 	return first;
 }
 
-int lasting_put_back(const char *state_path, void (*told)(const char *what, const char *value))
+int lasting_put_back(const char *state_path, struct netlink *inside,
+	void (*told)(const char *what, const char *value))
 {
 	struct undo_lines lines, rest = { 0 };
 	int error = undo_read(state_path, &lines), stored = 0;
 
 	if (error)
 		return error;
-	error = put_back_all(&lines, told);
+	error = put_back_all(&lines, inside, told);
 	for (size_t i = 0; !stored && i < lines.count; i++) {
 		if (*lines.items[i])
 			stored = undo_append(&rest, lines.items[i]);
@@ -610,19 +621,14 @@ int lasting_put_back(const char *state_path, void (*told)(const char *what, cons
 	return error ? error : stored;
 }
 
-static void tell_how_to_remove(const struct note *note, char sentence[LASTING_STAYS_SIZE])
+static void tell_how_to_remove(const struct device_place *place, char sentence[LASTING_STAYS_SIZE])
 {
-	const char *netns = note->path ? netns_name(note->path) : NULL;
+	char ip[NETNS_IP_SIZE];
 
-	if (note->path && !netns)
-		snprintf(sentence, LASTING_STAYS_SIZE,
-			"the device %s stays in %s (Persistent): there, ip link delete dev %s "
-			"removes it",
-			note->name, note->path, note->name);
-	else
-		snprintf(sentence, LASTING_STAYS_SIZE,
-			"the device %s stays (Persistent): ip%s%s link delete dev %s removes it",
-			note->name, netns ? " -n " : "", netns ? netns : "", note->name);
+	netns_ip(ip, place->path);
+	snprintf(sentence, LASTING_STAYS_SIZE,
+		"the device %s stays (Persistent): %s link delete dev %s removes it", place->name,
+		ip, place->name);
 }
 
 bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE])
@@ -637,7 +643,7 @@ bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE])
 	for (size_t i = 0; i < lines.count && !stays; i++) {
 		stays = begins(lines.items[i], KEPT_DEVICE " ") && note_read(lines.items[i], &note);
 		if (stays)
-			tell_how_to_remove(&note, sentence);
+			tell_how_to_remove(&note.place, sentence);
 	}
 	undo_free(&lines);
 	return stays;

@@ -9,7 +9,7 @@
  *     address 10.9.0.1/24 dev 7 tun0        route 10.9.0.0/16 table 254 dev 7 tun0
  *     mtu 1500 dev 7 tun0                   link down dev 7 tun0
  *
- * with " in PATH" behind for another network namespace; mtu and link tell what it was before. With
+ * where it is as host/device_place.h has it; mtu and link tell what it was before. With
  * Persistent nothing is taken back: the same words with "kept-" before them tell the next start
  * what is ours, to be removed if its file does not want it any more, and "kept-device yes" that the
  * device is.
@@ -23,12 +23,12 @@
 #include <stdbool.h>
 
 #include "host/device_facts.h"
+#include "host/device_place.h"
 #include "host/diff.h"
 
 struct monitor;
 
 enum {
-	LASTING_SUFFIX_SIZE = 4096 + 64,
 	LASTING_WHY_SIZE = 64, /* bytes, at least */
 };
 
@@ -40,7 +40,7 @@ struct lasting {
 	struct undo_lines there;  /* what is on it, as it was last looked at */
 	struct undo_lines theirs; /* what of it is not ours */
 	unsigned complained_mtu;
-	char suffix[LASTING_SUFFIX_SIZE]; /* of our notes */
+	char suffix[DEVICE_PLACE_SIZE]; /* of our notes */
 };
 
 /* The device is there, and was before us as the facts say. */
@@ -75,12 +75,14 @@ int lasting_set_up(struct monitor *monitor);
 int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE]);
 
 /* Takes back what our notes say, at the end of a tunnel, or (with told, as host/leftover.h has it)
- * of one that was killed. 0 or the first -errno, logged; what failed stays noted. */
-int lasting_put_back(const char *state_path, void (*told)(const char *what, const char *value));
+ * of one that was killed. A tunnel that ends has a socket in its device's namespace, which may have
+ * no path any more; else NULL. 0 or the first -errno, logged; what failed stays noted. */
+int lasting_put_back(const char *state_path, struct netlink *inside,
+	void (*told)(const char *what, const char *value));
 
 /* The device that is kept, as a former start has noted it, and how to remove it: a sentence, for
  * `culvert down`. False: there is none. */
-enum { LASTING_STAYS_SIZE = LASTING_SUFFIX_SIZE + 128 };
+enum { LASTING_STAYS_SIZE = DEVICE_PLACE_SIZE + 128 };
 bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE]);
 
 #endif

@@ -38,6 +38,18 @@ const char *netns_name(const char *name)
 	return NULL;
 }
 
+void netns_ip(char command[NETNS_IP_SIZE], const char *name)
+{
+	const char *known = name ? netns_name(name) : NULL;
+
+	if (known)
+		snprintf(command, NETNS_IP_SIZE, "ip -n %s", known);
+	else if (name)
+		snprintf(command, NETNS_IP_SIZE, "nsenter --net=%s ip", name);
+	else
+		snprintf(command, NETNS_IP_SIZE, "ip");
+}
+
 int netns_open(const char *path)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -13,6 +13,7 @@
 
 #include "engine/log.h"
 #include "host/credentials.h"
+#include "host/device_step.h"
 #include "host/dns_step.h"
 #include "host/monitor_state.h"
 #include "host/rights.h"
@@ -268,6 +269,19 @@ static bool begin(
 	return false;
 }
 
+static void warn_of_namespace(const struct monitor *monitor, struct text *answer)
+{
+	char text[MONITOR_TEXT_SIZE];
+
+	if (!device_step_lost_namespace(monitor))
+		return;
+	snprintf(text, sizeof(text),
+		"NetworkNamespace = %.80s is not the one any more that the tunnel is in: if that "
+		"was made anew, restart the tunnel",
+		monitor->config->network_namespace);
+	add_problem(answer, LOG_WARNING, text);
+}
+
 bool reload_run(struct monitor *monitor, struct text *answer)
 {
 	struct config *config = load(monitor, answer);
@@ -276,6 +290,7 @@ bool reload_run(struct monitor *monitor, struct text *answer)
 
 	if (!config)
 		return false;
+	warn_of_namespace(monitor, answer);
 	good = begin(monitor, config, &plan, answer);
 	if (good)
 		good = change_host(monitor, config, &plan.policy, &plan.host, &plan.whole, answer);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "host/device_facts.h"
+#include "host/device_place.h"
 #include "host/dns_netns.h"
 #include "host/inherited.h"
 #include "host/netns.h"
@@ -87,6 +88,28 @@ static void namespaces(void **state)
 	}
 }
 
+static void places(void **state)
+{
+	static const char *const cases[] = { " dev 7 tun0", " dev 4294967295 a-name-of-15-by",
+		" dev 2 tun0 of 4242 in /run/netns/a",
+		" dev 2 tun0 of 18446744073709551615 in /a b/c d" };
+	static const char *const wrong[] = { "", " dev", " dev 7", " dev x tun0",
+		" dev 7 tun0 in /run/netns/a", " dev 7 tun0 of 42", " dev 7 tun0 of 42 in ",
+		" dev 7 tun0 of x in /a", " dev 7 tun0x of 1 at /a" };
+	struct device_place place;
+	char text[DEVICE_PLACE_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_true(device_place_read(cases[i], &place));
+		assert_int_equal(!place.path, i < 2);
+		device_place_write(text, &place);
+		assert_string_equal(text, cases[i]);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_false(device_place_read(wrong[i], &place));
+}
+
 static void ports(void **state)
 {
 	static const struct {
@@ -118,6 +141,7 @@ int main(void)
 		cmocka_unit_test(lines),
 		cmocka_unit_test(wrong_lines),
 		cmocka_unit_test(namespaces),
+		cmocka_unit_test(places),
 		cmocka_unit_test(ports),
 	};
 
