@@ -26,6 +26,8 @@ bool device_place_read(const char *text, struct device_place *place)
 	*place = (struct device_place){ 0 };
 	if (sscanf(text, " dev %u %15s%n", &place->interface, place->name, &end) != 2)
 		return false;
+	if (!config_device_name_ok(place->name))
+		return false;
 	if (!text[end])
 		return true;
 	if (sscanf(text + end, " of %" SCNu64 " in %n", &place->namespace, &at) != 1 || !at ||

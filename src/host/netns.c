@@ -38,16 +38,26 @@ const char *netns_name(const char *name)
 	return NULL;
 }
 
+static bool is_plain(const char *name)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789_+=:,./@%-";
+
+	return !name[strspn(name, plain)];
+}
+
 void netns_ip(char command[NETNS_IP_SIZE], const char *name)
 {
 	const char *known = name ? netns_name(name) : NULL;
 
-	if (known)
-		snprintf(command, NETNS_IP_SIZE, "ip -n %s", known);
-	else if (name)
-		snprintf(command, NETNS_IP_SIZE, "nsenter --net=%s ip", name);
-	else
+	if (!name)
 		snprintf(command, NETNS_IP_SIZE, "ip");
+	else if (!is_plain(name))
+		snprintf(command, NETNS_IP_SIZE, "nsenter --net=PATH ip");
+	else if (known)
+		snprintf(command, NETNS_IP_SIZE, "ip -n %s", known);
+	else
+		snprintf(command, NETNS_IP_SIZE, "nsenter --net=%s ip", name);
 }
 
 int netns_open(const char *path)

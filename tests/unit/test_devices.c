@@ -88,12 +88,33 @@ static void namespaces(void **state)
 	}
 }
 
+static void commands(void **state)
+{
+	static const struct {
+		const char *given, *ip;
+	} cases[] = {
+		{ NULL, "ip" },
+		{ "cell", "ip -n cell" },
+		{ "/run/netns/cell", "ip -n cell" },
+		{ "/proc/1/ns/net", "nsenter --net=/proc/1/ns/net ip" },
+		{ "/run/netns/a;reboot", "nsenter --net=PATH ip" },
+		{ "/a b", "nsenter --net=PATH ip" },
+	};
+	char ip[NETNS_IP_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		netns_ip(ip, cases[i].given);
+		assert_string_equal(ip, cases[i].ip);
+	}
+}
+
 static void places(void **state)
 {
 	static const char *const cases[] = { " dev 7 tun0", " dev 4294967295 a-name-of-15-by",
 		" dev 2 tun0 of 4242 in /run/netns/a",
 		" dev 2 tun0 of 18446744073709551615 in /a b/c d" };
-	static const char *const wrong[] = { "", " dev", " dev 7", " dev x tun0",
+	static const char *const wrong[] = { "", " dev", " dev 7", " dev x tun0", " dev 7 a/b",
 		" dev 7 tun0 in /run/netns/a", " dev 7 tun0 of 42", " dev 7 tun0 of 42 in ",
 		" dev 7 tun0 of x in /a", " dev 7 tun0x of 1 at /a" };
 	struct device_place place;
@@ -141,6 +162,7 @@ int main(void)
 		cmocka_unit_test(lines),
 		cmocka_unit_test(wrong_lines),
 		cmocka_unit_test(namespaces),
+		cmocka_unit_test(commands),
 		cmocka_unit_test(places),
 		cmocka_unit_test(ports),
 	};
