@@ -36,7 +36,8 @@ static bool begins(const char *text, const char *with)
 
 static bool note_read(const char *text, struct note *note)
 {
-	static const char *const words[] = { "address ", "route ", "mtu ", "link ", "device " };
+	static const char *const words[] = { "address ", "route ", "mtu ", "link ", "device ",
+		"bridge " };
 	const char *device = strstr(text, " dev ");
 	bool known = false;
 

@@ -11,8 +11,8 @@
  *
  * where it is as host/device_place.h has it; mtu and link tell what it was before. With
  * Persistent nothing is taken back: the same words with "kept-" before them tell the next start
- * what is ours, to be removed if its file does not want it any more, and "kept-device yes" that the
- * device is.
+ * what is ours, to be removed if its file does not want it any more, "kept-device yes" that the
+ * device is, and "kept-bridge lan" that it is in a bridge by our doing (host/ethernet.c).
  *
  * An ordinary user (host/rights.h) can change nothing of it: what the file wants and is not there
  * is said, with the command by which root mends it.
