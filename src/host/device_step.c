@@ -23,6 +23,7 @@
 #include "host/lasting.h"
 #include "host/monitor_state.h"
 #include "host/netns.h"
+#include "host/netwatch.h"
 #include "host/rights.h"
 
 #ifndef TUNGETDEVNETNS /* kernel headers before 5.5 */
@@ -140,6 +141,22 @@ int device_step_follow(struct monitor *monitor, int *error)
 	if (*error || before < 0)
 		return -1;
 	fd = link_open(monitor->interface);
+	leave(before);
+	*error = fd < 0 ? fd : 0;
+	return fd < 0 ? -1 : fd;
+}
+
+int device_step_watch(struct monitor *monitor, int *error)
+{
+	int before, fd;
+
+	*error = 0;
+	if (!*monitor->config->bridge)
+		return -1;
+	*error = enter(monitor, &before);
+	if (*error || before < 0)
+		return -1;
+	fd = netwatch_open();
 	leave(before);
 	*error = fd < 0 ? fd : 0;
 	return fd < 0 ? -1 : fd;

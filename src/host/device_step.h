@@ -33,6 +33,10 @@ void device_step_down(struct monitor *monitor);
 #define DEVICE_STEP_ATTACHED "attached"
 int device_step_undo(const char *state_path, const char *value);
 
+/* In another namespace, with a bridge there: what hears of it (host/netwatch.h), to be closed; -1:
+ * it is here, or there is none; *error is 0 or -errno. */
+int device_step_watch(struct monitor *monitor, int *error);
+
 /* In another namespace: what follows the device's link, for the engine, to be closed; -1: it is
  * here; *error is 0 or -errno. */
 int device_step_follow(struct monitor *monitor, int *error);

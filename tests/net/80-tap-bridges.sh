@@ -58,6 +58,7 @@ all_here() { cmp -s <(sort "$tmp/sent") <(came | sort); }
 
 link_of() { ip -n "$prefix-$1" -j link show dev "$(dev "$1")" | jq -r ".[0]$2"; } # NS JQ-PATH
 is_port() { [ "$(link_of "$1" .master)" = lan ]; }
+port_in_c() { [ "$(ip -n "$prefix-c" -j link show dev "$(dev a)" | jq -r '.[0].master')" = lan ]; }
 is_port_of() { [ "$(link_of "$1" .master)" = "$2" ]; }
 is_no_port() { [ "$(link_of "$1" .master)" = null ]; }
 
@@ -311,6 +312,13 @@ devices_case() {
 	wait_tunnel a
 	wait_tunnel b
 	pings ha "${host4[2]}"
+	sleep 2 # what the monitor still does about the start would find it, too
+	must ip -n "$prefix-c" link del lan
+	must ip -n "$prefix-c" link add lan type bridge
+	must ip -n "$prefix-c" link set home master lan
+	must ip -n "$prefix-c" link set lan up
+	wait_for 10 "it is a port of the new bridge" port_in_c
+	pings ha "${host4[2]}" 10
 	stop_culvert a
 	stop_background culvert-b
 }
