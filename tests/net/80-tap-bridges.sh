@@ -267,7 +267,7 @@ devices_case() {
 	stop_culvert a
 	stop_background culvert-b
 
-	step "one that stays goes to the bridge that the file has next, or out of any"
+	step "one that stays goes to another bridge"
 	start_culvert a "$(conf a)"
 	must ip -n "$prefix-b" link add other type bridge
 	must ip -n "$prefix-b" link set other up

@@ -51,7 +51,7 @@ done <<-EOF
 	user nobody group nogroup multi_queue pi vnet_hdr
 EOF
 
-step "who else could attach while root's tunnel runs is named"
+step "who else could attach"
 while IFS=: read -r options who; do
 	# shellcheck disable=SC2086 # words on purpose
 	make_device tun $options
@@ -107,7 +107,7 @@ for way in down start; do
 	expect_same "the device after a kill and $way" "$before"
 done
 
-step "IPv6 addresses of others do not go for an MTU that is too small for them"
+step "IPv6 addresses of others"
 cp "$(conf a)" "$tmp/whole.conf"
 sed -i 's/^Address = .*/Address = 10.9.0.1\/24/; s/^AllowedIPs = .*/AllowedIPs = 10.9.0.0\/24/; s/^\[Interface\]/&\nMTU = 1200/' "$(conf a)"
 refuses 'has the address fd77::1/64, not ours, .*: MTU = 1280 or more, or take it off first' \

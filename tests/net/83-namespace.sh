@@ -153,7 +153,7 @@ expect_host_state c "$with" "after culvert down"
 must ip -n "$netns" link delete "$device"
 as_before "at the end"
 
-step "another namespace of that name, with a device like that, is left alone"
+step "another namespace of that name"
 add_ns d
 remake() { # its device is just like that before, number and all
 	ip netns del "$prefix-d" 2>/dev/null
@@ -204,7 +204,7 @@ done
 must ip netns del "$prefix-d"
 write_conf a "PrivateKeyFile = a.key\nNetworkNamespace = $netns" "$peer"
 
-step "without its name it is found by a tunnel that ends"
+step "without its name"
 must ip -n "$netns" tuntap add dev "$device" mode tun
 must ip -n "$netns" link set "$device" addrgenmode none up
 must ip -n "$netns" link set "$device" down

@@ -73,7 +73,7 @@ bring_up a
 pings_both a b
 expect_equal "the device after a kill" "$number $state" "$(index) $(on_device)"
 
-step "a reload that could not be undone changes nothing"
+step "a reload that could not be undone"
 state=/run/culvert/$device.state noted=$(cat "/run/culvert/$device.state")
 mv "$state" "$tmp/state"
 mkdir "$state"

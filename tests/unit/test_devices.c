@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Devices of others, as far as it is words: lines of what is on one, names of namespaces, sockets
  * that do not go with a file. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,6 +132,32 @@ static void places(void **state)
 		assert_false(device_place_read(wrong[i], &place));
 }
 
+/* Into one's own takes root, too. */
+static void another_namespace(void **state)
+{
+	struct device_place place = { .path = "/proc/self/ns/net" };
+	struct netlink *netlink;
+	int error;
+
+	(void)state;
+	assert_int_equal(netlink_open(&netlink), 0);
+	place.namespace = netlink_namespace(netlink);
+	netlink_close(netlink);
+	assert_true(place.namespace);
+	error = device_place_open(&place, &netlink);
+	if (error == -EPERM)
+		skip();
+	assert_int_equal(error, 0);
+	assert_int_equal(netlink_namespace(netlink), place.namespace);
+	netlink_close(netlink);
+	place.namespace ++;
+	assert_int_equal(device_place_open(&place, &netlink), -ESTALE);
+	place.path = "/proc/self/ns/mnt";
+	assert_int_equal(device_place_open(&place, &netlink), -ESTALE);
+	place.path = "/nonexistent";
+	assert_int_equal(device_place_open(&place, &netlink), -ESTALE);
+}
+
 static void ports(void **state)
 {
 	static const struct {
@@ -164,6 +191,7 @@ int main(void)
 		cmocka_unit_test(namespaces),
 		cmocka_unit_test(commands),
 		cmocka_unit_test(places),
+		cmocka_unit_test(another_namespace),
 		cmocka_unit_test(ports),
 	};
 
