@@ -4,6 +4,7 @@
 #ifndef HOST_ANSWER_H
 #define HOST_ANSWER_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,9 +26,16 @@ struct answer_field {
 	{                                                   \
 		key, ANSWER_IS_TEXT, offsetof(type, member) \
 	}
-#define ANSWER_NUMBER(key, type, member)                      \
-	{                                                     \
-		key, ANSWER_IS_NUMBER, offsetof(type, member) \
+/* The member's offset, if it has the size of a number; else this does not compile. */
+#define ANSWER_NUMBER_AT(type, member)                                            \
+	(offsetof(type, member) + 0 * sizeof(struct {                             \
+		int unused;                                                       \
+		static_assert(sizeof(((type *)NULL)->member) == sizeof(uint64_t), \
+			"a number is a uint64_t");                                \
+	}))
+#define ANSWER_NUMBER(key, type, member)                              \
+	{                                                             \
+		key, ANSWER_IS_NUMBER, ANSWER_NUMBER_AT(type, member) \
 	}
 
 /* The next line. False: it is blank or has no '=', or there is none. */

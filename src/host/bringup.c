@@ -397,7 +397,7 @@ static int up_addresses(struct monitor *monitor)
 static void down_addresses(struct monitor *monitor)
 {
 	if (monitor->lasting.stays)
-		lasting_put_back(monitor->routing.state_path, NULL);
+		lasting_put_back(monitor->routing.state_path, monitor->inside, NULL);
 	else
 		bringup_delete_addresses(
 			monitor, &monitor->installed.addresses_added, monitor->addresses_added);

@@ -15,7 +15,9 @@
 
 /* Kernel headers before 4.18. */
 enum {
-	TUN_TYPE = 3,
+	TUN_OWNER = 1,
+	TUN_GROUP,
+	TUN_TYPE,
 	TUN_PI,
 	TUN_VNET_HDR,
 	TUN_PERSIST,
@@ -65,6 +67,14 @@ static void read_tun(const struct nlattr *data, struct device_facts *facts)
 		const uint32_t number = number_of(attribute);
 
 		switch (mnl_attr_get_type(attribute)) {
+		case TUN_OWNER:
+			facts->has_owner = true;
+			facts->owner = number;
+			break;
+		case TUN_GROUP:
+			facts->has_group = true;
+			facts->group = number;
+			break;
 		case TUN_TYPE:
 			facts->tap = number == IFF_TAP;
 			break;
@@ -200,6 +210,7 @@ struct listing {
 	struct undo_lines *lines; /* or */
 	struct text *messages;
 	const char *except;
+	bool made; /* without what the kernel makes by itself */
 	int error;
 };
 
@@ -251,7 +262,7 @@ static int on_address(const struct nlmsghdr *header, void *context)
 			other = attribute;
 		by_kernel = by_kernel || is_made_by_kernel(attribute);
 	}
-	if (listing->messages && by_kernel)
+	if (listing->made && by_kernel)
 		return MNL_CB_OK;
 	if (local || other)
 		take_bytes(&prefix, local ? local : other);
@@ -288,7 +299,7 @@ static int on_route(const struct nlmsghdr *header, void *context)
 	}
 	/* One that an address has brought comes with it again. */
 	if (interface != listing->interface ||
-		(listing->messages && route->rtm_protocol == RTPROT_KERNEL))
+		(listing->made && route->rtm_protocol == RTPROT_KERNEL))
 		return MNL_CB_OK;
 	device_facts_route(line, &prefix, table);
 	take_message(listing, header, line);
@@ -331,9 +342,10 @@ static int list_all(struct netlink *netlink, void *context)
 	return error ? error : listing->error;
 }
 
-int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_lines *lines)
+static int list_lines(
+	struct netlink *netlink, unsigned interface, bool made, struct undo_lines *lines)
 {
-	struct listing listing = { .interface = interface, .lines = lines };
+	struct listing listing = { .interface = interface, .lines = lines, .made = made };
 	int error;
 
 	*lines = (struct undo_lines){ 0 };
@@ -343,11 +355,21 @@ int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_
 	return error;
 }
 
+int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_lines *lines)
+{
+	return list_lines(netlink, interface, false, lines);
+}
+
+int device_facts_lines_made(struct netlink *netlink, unsigned interface, struct undo_lines *lines)
+{
+	return list_lines(netlink, interface, true, lines);
+}
+
 int device_copy_take(
 	struct netlink *netlink, unsigned interface, const char *except, struct device_copy *copy)
 {
 	struct listing listing = {
-		.interface = interface, .messages = &copy->messages, .except = except
+		.interface = interface, .messages = &copy->messages, .except = except, .made = true
 	};
 	int error;
 

@@ -22,6 +22,8 @@ struct device_facts {
 	bool multi_queue;
 	bool pi, header; /* IFF_NO_PI is off, IFF_VNET_HDR is on; the next who attaches changes both
 			  */
+	bool has_owner, has_group; /* with neither every user may attach, if it is not in use */
+	uint32_t owner, group;
 	unsigned queues; /* in use, of a device with several: how many programs have it */
 	bool up;
 	unsigned mtu;
@@ -34,6 +36,8 @@ int device_facts_find(struct netlink *netlink, const char *name, struct device_f
 /* What is on it, one line each: "address 10.9.0.1/24", "route 10.9.0.0/16 table 254". 0 and *lines,
  * the caller's; or -errno. */
 int device_facts_lines(struct netlink *netlink, unsigned interface, struct undo_lines *lines);
+/* The same without those that the kernel makes by itself, and makes again. */
+int device_facts_lines_made(struct netlink *netlink, unsigned interface, struct undo_lines *lines);
 
 /* Such lines; and reading them, a route's table being 0 for an address. 0 or -EINVAL. */
 enum { DEVICE_LINE_SIZE = 96 };

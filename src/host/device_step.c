@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/if_tun.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "host/lasting.h"
 #include "host/monitor_state.h"
 #include "host/netns.h"
+#include "host/netwatch.h"
 #include "host/rights.h"
 
 #ifndef TUNGETDEVNETNS /* kernel headers before 5.5 */
@@ -31,9 +33,9 @@
 /* The engine of a tunnel that was killed a moment ago is about to notice. */
 enum { RESET_TRIES = 50 };
 
-enum { IP_SIZE = PATH_MAX + 32 };
+enum { ATTACHED_SIZE = 16 + DEVICE_PLACE_SIZE };
 
-enum { ATTACHED_SIZE = 16 + LASTING_SUFFIX_SIZE };
+enum { OTHERS_SIZE = 320 };
 
 /* ---- where it is ---- */
 
@@ -93,6 +95,17 @@ int device_step_open(struct monitor *monitor)
 	return error;
 }
 
+bool device_step_lost_namespace(const struct monitor *monitor)
+{
+	const struct device_place place = { .path = monitor->netns_path,
+		.namespace = netlink_namespace(monitor->inside) };
+	struct netlink *netlink = NULL;
+	const int error = place.path ? device_place_open(&place, &netlink) : 0;
+
+	netlink_close(netlink);
+	return error == -ESTALE;
+}
+
 void device_step_close(struct monitor *monitor)
 {
 	if (monitor->inside != monitor->netlink)
@@ -128,6 +141,22 @@ int device_step_follow(struct monitor *monitor, int *error)
 	if (*error || before < 0)
 		return -1;
 	fd = link_open(monitor->interface);
+	leave(before);
+	*error = fd < 0 ? fd : 0;
+	return fd < 0 ? -1 : fd;
+}
+
+int device_step_watch(struct monitor *monitor, int *error)
+{
+	int before, fd;
+
+	*error = 0;
+	if (!*monitor->config->bridge)
+		return -1;
+	*error = enter(monitor, &before);
+	if (*error || before < 0)
+		return -1;
+	fd = netwatch_open();
 	leave(before);
 	*error = fd < 0 ? fd : 0;
 	return fd < 0 ? -1 : fd;
@@ -176,32 +205,29 @@ static int reset_there(const char *path, const char *device, int flags)
 }
 
 /* 1: it is there; 0: it has gone, or another one has its place; or -errno. */
-static int is_there(const char *path, unsigned interface, const char *device)
+static int is_there(const struct device_place *place)
 {
 	struct device_facts facts = { 0 };
 	struct netlink *netlink = NULL;
-	int error = netns_netlink_open(path, &netlink);
+	int error = device_place_open(place, &netlink);
 
 	if (!error)
-		error = device_facts_get(netlink, interface, &facts);
+		error = device_facts_get(netlink, place->interface, &facts);
 	netlink_close(netlink);
-	if (error == -ENODEV || error == -ENOENT || error == -EINVAL)
+	if (error == -ENODEV || error == -ESTALE)
 		return 0;
-	return error ? error : facts.is_tun && facts.persistent && !strcmp(facts.name, device);
+	return error ? error : facts.is_tun && facts.persistent && !strcmp(facts.name, place->name);
 }
 
 int device_step_undo(const char *state_path, const char *value)
 {
-	char device[CONFIG_DEVICE_SIZE];
-	const char *path;
-	unsigned interface;
+	struct device_place place;
 	int flags, end = 0, result = 0;
 
-	if (sscanf(value, "%d dev %u %15s%n", &flags, &interface, device, &end) == 3) {
-		path = strncmp(value + end, " in ", 4) ? NULL : value + end + 4;
-		result = is_there(path, interface, device);
+	if (sscanf(value, "%d%n", &flags, &end) == 1 && device_place_read(value + end, &place)) {
+		result = is_there(&place);
 		if (result > 0)
-			result = reset_there(path, device, flags);
+			result = reset_there(place.path, place.name, flags);
 	}
 	return result ? result : undo_remove(state_path, DEVICE_STEP_ATTACHED, value);
 }
@@ -246,6 +272,61 @@ static bool given_is_elsewhere(const struct monitor *monitor)
 	return elsewhere;
 }
 
+/* For the command by which root makes a device for us. */
+static const char *own_name(void)
+{
+	const struct passwd *entry = getpwuid(geteuid());
+
+	return entry ? entry->pw_name : "NAME";
+}
+
+/* Who else the driver takes, but for those who may do anything; empty: nobody. */
+static void others_of(const struct device_facts *facts, char who[OTHERS_SIZE])
+{
+	const bool nobody_else =
+		facts->has_owner && (!facts->owner || facts->owner == (uint32_t)geteuid());
+	const struct passwd *user;
+	const struct group *group;
+
+	if (nobody_else) {
+		who[0] = '\0';
+	} else if (facts->has_owner) {
+		user = getpwuid(facts->owner);
+		snprintf(who, OTHERS_SIZE, "the user %s (%u)",
+			user ? user->pw_name : "without a name", facts->owner);
+	} else if (facts->has_group) {
+		group = getgrgid(facts->group);
+		snprintf(who, OTHERS_SIZE, "everybody of the group %s (%u)",
+			group ? group->gr_name : "without a name", facts->group);
+	} else {
+		snprintf(who, OTHERS_SIZE, "every user of this host");
+	}
+}
+
+/* A device of one queue is ours alone, as long as we have it. */
+static void warn_of_others(const struct monitor *monitor, const struct device_facts *facts)
+{
+	const char *device = monitor->config->device;
+	char who[OTHERS_SIZE] = "";
+
+	if (facts->multi_queue)
+		others_of(facts, who);
+	if (*who)
+		log_line(LOG_WARNING,
+			"%s is a device of several queues (multi_queue), to which %s can attach "
+			"while the tunnel runs, to read its packets and to send others: make it "
+			"without multi_queue, or for us, as by ip tuntap add dev %s mode %s "
+			"multi_queue user %s",
+			device, who, device, facts->tap ? "tap" : "tun", own_name());
+}
+
+static void begin_lasting(struct monitor *monitor, const struct device_facts *facts)
+{
+	monitor->interface = facts->interface;
+	lasting_begin(monitor, facts);
+	warn_of_others(monitor, facts);
+}
+
 /* One that was handed over is ours already; whose it is otherwise does not matter. */
 static int claim_given(struct monitor *monitor)
 {
@@ -267,8 +348,7 @@ static int claim_given(struct monitor *monitor)
 	monitor->tun = fcntl(given->tun, F_DUPFD_CLOEXEC, 0);
 	if (monitor->tun < 0)
 		return -errno;
-	monitor->interface = facts.interface;
-	lasting_begin(monitor, &facts);
+	begin_lasting(monitor, &facts);
 	return 0;
 }
 
@@ -296,33 +376,9 @@ int device_step_claim(struct monitor *monitor)
 	if (facts.queues)
 		return -EBUSY;
 	error = join(monitor, flags_now(&facts));
-	if (error)
-		return error;
-	monitor->interface = facts.interface;
-	lasting_begin(monitor, &facts);
-	return 0;
-}
-
-/* For the command by which root makes a device for us. */
-static const char *own_name(void)
-{
-	const struct passwd *entry = getpwuid(geteuid());
-
-	return entry ? entry->pw_name : "NAME";
-}
-
-/* The command ip, where the device is. */
-static const char *ip_there(char ip[IP_SIZE], const struct config *config)
-{
-	const char *path = config->network_namespace, *name = path ? netns_name(path) : NULL;
-
-	if (name)
-		snprintf(ip, IP_SIZE, "ip -n %s", name);
-	else if (path)
-		snprintf(ip, IP_SIZE, "nsenter --net=%s ip", path);
-	else
-		strcpy(ip, "ip");
-	return ip;
+	if (!error)
+		begin_lasting(monitor, &facts);
+	return error;
 }
 
 static void complain_of_other_kind(struct monitor *monitor, const char *key)
@@ -349,13 +405,14 @@ static void complain_of_mode(struct monitor *monitor, const char *key)
 	const struct config *config = monitor->config;
 	const bool tap = config->tap;
 	struct config_word mode;
-	char ip[IP_SIZE], remove[IP_SIZE + 64] = "";
+	char ip[NETNS_IP_SIZE], remove[NETNS_IP_SIZE + 96] = "";
 
 	config_key_word(&mode, config, "Mode");
+	netns_ip(ip, config->network_namespace);
 	if (monitor->given.tun < 0)
 		snprintf(remove, sizeof(remove),
-			", or remove it if it is of no use: %s link delete dev %s",
-			ip_there(ip, config), config->device);
+			", or remove it if it is of no use: %s link delete dev %s", ip,
+			config->device);
 	monitor_error(monitor,
 		"the device %s is a %s device, and with %s %s the tunnel carries %s: choose another "
 		"one with %s%s",
@@ -487,12 +544,13 @@ static void give_back(struct monitor *monitor)
 
 static void say_it_stays(const struct config *config)
 {
-	char ip[IP_SIZE];
+	char ip[NETNS_IP_SIZE];
 
+	netns_ip(ip, config->network_namespace);
 	log_line(LOG_INFO,
 		"%s stays, with what is on it, as Persistent says: %s link delete dev %s "
 		"removes it",
-		config->device, ip_there(ip, config), config->device);
+		config->device, ip, config->device);
 }
 
 void device_step_down(struct monitor *monitor)

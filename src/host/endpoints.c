@@ -497,23 +497,27 @@ static unsigned choose_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 	return path - added < most ? path - added : most;
 }
 
+static int set_mtu(struct monitor *monitor, unsigned *mtu, char why[MONITOR_TEXT_SIZE])
+{
+	int error;
+
+	if (monitor->lasting.stays)
+		return lasting_set_mtu(monitor, mtu, why);
+	error = netlink_link_set_mtu(monitor->inside, monitor->interface, *mtu);
+	if (error)
+		monitor_error(monitor, "cannot set the MTU of %s to %u: %s",
+			monitor->config->device, *mtu, strerror(-error));
+	return error;
+}
+
 int endpoints_set_mtu(struct monitor *monitor)
 {
 	char why[MONITOR_TEXT_SIZE];
 	unsigned mtu = choose_mtu(monitor, why), before = monitor->mtu;
-	int error = 0;
+	int error = mtu && mtu != before ? set_mtu(monitor, &mtu, why) : 0;
 
-	if (!mtu)
-		return 0;
-	if (mtu != before && monitor->lasting.stays)
-		error = lasting_set_mtu(monitor, &mtu, why);
-	else if (mtu != before)
-		error = netlink_link_set_mtu(monitor->inside, monitor->interface, mtu);
-	if (error) {
-		monitor_error(monitor, "cannot set the MTU of %s to %u: %s",
-			monitor->config->device, mtu, strerror(-error));
+	if (!mtu || error)
 		return error;
-	}
 	if (before && mtu != before)
 		log_line(LOG_INFO, "MTU %u (%s)", mtu, why);
 	monitor->mtu = mtu;

@@ -45,6 +45,20 @@ static void close_end(int *fd)
 	*fd = -1;
 }
 
+static int open_pairs(int control[2], int requests[2])
+{
+	int error;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) < 0)
+		return -errno;
+	if (!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, requests))
+		return 0;
+	error = -errno;
+	close(control[0]);
+	close(control[1]);
+	return error;
+}
+
 int engine_start(struct monitor *monitor)
 {
 	int control[2], requests[2], error;
@@ -60,17 +74,13 @@ int engine_start(struct monitor *monitor)
 		.uid = monitor->uid,
 		.gid = monitor->gid };
 
-	if (error)
-		return error;
-	memcpy(setup.device, monitor->config->device, sizeof(setup.device));
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) < 0)
-		return -errno;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, requests) < 0) {
-		error = -errno;
-		close(control[0]);
-		close(control[1]);
+	if (!error)
+		error = open_pairs(control, requests);
+	if (error) {
+		close_end(&setup.link);
 		return error;
 	}
+	memcpy(setup.device, monitor->config->device, sizeof(setup.device));
 	setup.control = control[1];
 	setup.requests = requests[1];
 	monitor->engine = child_fork((int[]){ setup.tun, setup.link, setup.listener, setup.control,

@@ -3,6 +3,7 @@
  * bridge.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/log.h"
@@ -60,6 +61,80 @@ static const char *explain(int error)
 	}
 }
 
+/* ---- a bridge in which it stayed ---- */
+
+#define KEPT_BRIDGE "kept-bridge" /* in the state file, as host/lasting.h has it */
+
+enum { KEPT_BRIDGE_SIZE = CONFIG_DEVICE_SIZE + DEVICE_PLACE_SIZE };
+
+static void kept_value(
+	const struct monitor *monitor, const char *bridge, char value[KEPT_BRIDGE_SIZE])
+{
+	snprintf(value, KEPT_BRIDGE_SIZE, "%s%s", bridge, monitor->lasting.suffix);
+}
+
+/* The one that an earlier start has noted; empty: there is none. */
+static void find_kept(const struct monitor *monitor, char bridge[CONFIG_DEVICE_SIZE])
+{
+	char value[KEPT_BRIDGE_SIZE];
+	struct undo_lines lines;
+
+	bridge[0] = '\0';
+	if (undo_read(monitor->routing.state_path, &lines))
+		return;
+	for (size_t i = 0; i < lines.count; i++) {
+		const char *line = lines.items[i];
+
+		if (sscanf(line, KEPT_BRIDGE " %15s", bridge) != 1)
+			continue;
+		kept_value(monitor, bridge, value);
+		if (!strcmp(line + strlen(KEPT_BRIDGE " "), value))
+			break;
+		bridge[0] = '\0';
+	}
+	undo_free(&lines);
+}
+
+static void take_out(struct monitor *monitor, const char *name)
+{
+	struct netlink_bridge bridge;
+	struct device_facts facts;
+
+	if (!device_facts_find(monitor->inside, name, &facts) &&
+		!netlink_bridge_get(
+			monitor->inside, facts.interface, monitor->interface, &bridge) &&
+		bridge.has_port)
+		netlink_link_set_bridge(monitor->inside, monitor->interface, 0);
+}
+
+/* What the file does not want any more; out of a bridge that is to be another one it comes by
+ * itself. A device that does not stay any longer is in its bridge without a note. */
+static void leave_kept(struct monitor *monitor)
+{
+	const struct config *config = monitor->config;
+	char bridge[CONFIG_DEVICE_SIZE], value[KEPT_BRIDGE_SIZE];
+
+	find_kept(monitor, bridge);
+	if (!*bridge || (config->persistent && !strcmp(bridge, config->bridge)))
+		return;
+	if (!*config->bridge)
+		take_out(monitor, bridge);
+	kept_value(monitor, bridge, value);
+	undo_remove(monitor->routing.state_path, KEPT_BRIDGE, value);
+}
+
+static int note_kept(const struct monitor *monitor)
+{
+	char value[KEPT_BRIDGE_SIZE];
+
+	if (!monitor->lasting.stays || !monitor->config->persistent)
+		return 0;
+	kept_value(monitor, monitor->config->bridge, value);
+	return undo_add(monitor->routing.state_path, KEPT_BRIDGE, value);
+}
+
+/* ---- joining ---- */
+
 /* Others made it and added it to a bridge, or not: nothing would take it out after a kill. */
 static bool is_borrowed(const struct monitor *monitor)
 {
@@ -78,6 +153,9 @@ static int join(struct monitor *monitor, bool *joined)
 		return error;
 	if (is_borrowed(monitor))
 		return -EPERM;
+	error = note_kept(monitor);
+	if (error)
+		return error;
 	monitor->in_bridge = true;
 	return netlink_link_set_bridge(monitor->inside, monitor->interface, index);
 }
@@ -88,6 +166,8 @@ int ethernet_join_bridge(struct monitor *monitor)
 	bool joined;
 	int error;
 
+	if (monitor->lasting.stays)
+		leave_kept(monitor);
 	if (!*config->bridge)
 		return 0;
 	error = join(monitor, &joined);

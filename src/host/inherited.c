@@ -14,7 +14,7 @@
 
 #include "engine/tun.h"
 
-enum { FIRST_FD = 3, FDS_MAX = 64, NAME_SIZE = 64 };
+enum { FIRST_FD = 3, NAME_SIZE = 64 };
 
 /* What is being looked at. */
 struct taking {
@@ -132,10 +132,17 @@ bool inherited_any(void)
 static int take_listed(struct taking *taking)
 {
 	const char *names = getenv("LISTEN_FDNAMES");
-	const long count = number_in("LISTEN_PID") == getpid() ? number_in("LISTEN_FDS") : 0;
+	const long count = number_in("LISTEN_FDS");
 	int error = 0;
 
-	for (long i = 0; i < count && i < FDS_MAX && !error; i++) {
+	if (number_in("LISTEN_PID") != getpid() || !getenv("LISTEN_FDS"))
+		return 0;
+	if (count < 0) {
+		snprintf(taking->why, INHERITED_WHY_SIZE, "LISTEN_FDS is no number of descriptors");
+		return -EINVAL;
+	}
+	/* Of those that a tunnel can have there are three, so this ends, whatever the number. */
+	for (long i = 0; i < count && !error; i++) {
 		const size_t len = names ? strcspn(names, ":") : 0;
 
 		taking->fd = FIRST_FD + (int)i;

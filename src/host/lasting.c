@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "engine/log.h"
 #include "host/monitor_state.h"
 #include "host/netns.h"
 
-enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + LASTING_SUFFIX_SIZE };
+enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + DEVICE_PLACE_SIZE };
+enum { MTU_IPV6_MIN = 1280 }; /* with a smaller one Linux takes IPv6 off a device */
 
 #define KEPT "kept-"
 #define KEPT_DEVICE KEPT "device yes"
@@ -24,9 +26,7 @@ enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + LASTING_SUFFIX_SIZE };
 struct note {
 	char line[DEVICE_LINE_SIZE]; /* "address ...", "route ...", "mtu N", "link down" */
 	bool kept;
-	unsigned interface;
-	char name[CONFIG_DEVICE_SIZE];
-	const char *path; /* of the network namespace; NULL: ours */
+	struct device_place place;
 };
 
 static bool begins(const char *text, const char *with)
@@ -36,20 +36,19 @@ static bool begins(const char *text, const char *with)
 
 static bool note_read(const char *text, struct note *note)
 {
-	static const char *const words[] = { "address ", "route ", "mtu ", "link ", "device " };
+	static const char *const words[] = { "address ", "route ", "mtu ", "link ", "device ",
+		"bridge " };
 	const char *device = strstr(text, " dev ");
 	bool known = false;
-	int end = 0;
 
 	note->kept = begins(text, KEPT);
 	text += note->kept ? strlen(KEPT) : 0;
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		known = known || begins(text, words[i]);
 	if (!known || !device || device - text >= DEVICE_LINE_SIZE ||
-		sscanf(device, " dev %u %15s%n", &note->interface, note->name, &end) != 2)
+		!device_place_read(device, &note->place))
 		return false;
 	snprintf(note->line, sizeof(note->line), "%.*s", (int)(device - text), text);
-	note->path = begins(device + end, " in ") ? device + end + 4 : NULL;
 	return true;
 }
 
@@ -69,12 +68,14 @@ static int note_once(struct monitor *monitor, const char *what, const char *valu
 void lasting_begin(struct monitor *monitor, const struct device_facts *before)
 {
 	struct lasting *lasting = &monitor->lasting;
-	const char *path = monitor->netns_path;
+	struct device_place place = { .interface = monitor->interface,
+		.path = monitor->netns_path,
+		.namespace = netlink_namespace(monitor->inside) };
 
+	memcpy(place.name, monitor->config->device, sizeof(place.name));
 	lasting->stays = true;
 	lasting->before = *before;
-	snprintf(lasting->suffix, sizeof(lasting->suffix), " dev %u %s%s%s", monitor->interface,
-		monitor->config->device, path ? " in " : "", path ? path : "");
+	device_place_write(lasting->suffix, &place);
 }
 
 void lasting_free(struct lasting *lasting)
@@ -135,6 +136,9 @@ int lasting_keep(struct monitor *monitor, bool keep)
 	kept_device(monitor, text);
 	if (keep)
 		error = forget_kept(monitor->routing.state_path, text);
+	/* To one that has no owner every user may attach while we are away. */
+	if (!error && keep && ioctl(monitor->tun, TUNSETOWNER, geteuid()) < 0)
+		error = -errno;
 	if (!error && ioctl(monitor->tun, TUNSETPERSIST, keep) < 0)
 		error = -errno;
 	if (!keep || error)
@@ -392,24 +396,79 @@ static void complain_of_mtu(struct monitor *monitor, unsigned wanted, unsigned p
 	monitor->lasting.complained_mtu = wanted;
 }
 
+/* What has a ':' is of IPv6. The first that is not ours; NULL: all of them are. */
+static const char *first_of_others(const struct undo_lines *made, const struct undo_lines *ours)
+{
+	for (size_t i = 0; i < made->count; i++) {
+		if (strchr(made->items[i], ':') && !undo_has(ours, made->items[i]))
+			return made->items[i];
+	}
+	return NULL;
+}
+
+/* What others have of IPv6 on the device, one of it; empty: nothing. 0 or -errno. */
+static int find_ipv6_of_others(struct monitor *monitor, char found[DEVICE_LINE_SIZE])
+{
+	struct undo_lines noted, ours = { 0 }, made = { 0 };
+	const char *line = NULL;
+	int error = undo_read(monitor->routing.state_path, &noted);
+
+	if (!error)
+		error = strip(monitor, &noted, &ours);
+	if (!error)
+		error = device_facts_lines_made(monitor->inside, monitor->interface, &made);
+	if (!error)
+		line = first_of_others(&made, &ours);
+	snprintf(found, DEVICE_LINE_SIZE, "%s", line ? line : "");
+	undo_free(&noted);
+	undo_free(&ours);
+	undo_free(&made);
+	return error;
+}
+
+static int change_mtu(struct monitor *monitor, unsigned mtu)
+{
+	char before[16];
+	int error;
+
+	snprintf(before, sizeof(before), "%u", monitor->lasting.before.mtu);
+	error = note_once(monitor, "mtu", before);
+	return error ? error : netlink_link_set_mtu(monitor->inside, monitor->interface, mtu);
+}
+
+static int refuse_mtu(struct monitor *monitor, unsigned mtu, const char *line)
+{
+	monitor_error(monitor,
+		"%s has the %s, not ours, which the kernel would remove for good with an MTU of "
+		"%u, too small for IPv6: MTU = %d or more, or take it off first",
+		monitor->config->device, line, mtu, MTU_IPV6_MIN);
+	return -EBUSY;
+}
+
 int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE])
 {
-	struct lasting *lasting = &monitor->lasting;
+	char line[DEVICE_LINE_SIZE] = "";
 	struct device_facts facts;
-	char before[16];
 	int error = device_facts_get(monitor->inside, monitor->interface, &facts);
 
-	if (error || facts.mtu == *mtu)
-		return error;
-	if (lasting->ordinary) {
+	if (!error && facts.mtu == *mtu)
+		return 0;
+	if (!error && monitor->lasting.ordinary) {
 		complain_of_mtu(monitor, *mtu, facts.mtu);
 		snprintf(why, LASTING_WHY_SIZE, "as root has set it; %u would fit", *mtu);
 		*mtu = facts.mtu;
 		return 0;
 	}
-	snprintf(before, sizeof(before), "%u", lasting->before.mtu);
-	error = note_once(monitor, "mtu", before);
-	return error ? error : netlink_link_set_mtu(monitor->inside, monitor->interface, *mtu);
+	if (!error && *mtu < MTU_IPV6_MIN)
+		error = find_ipv6_of_others(monitor, line);
+	if (*line)
+		return refuse_mtu(monitor, *mtu, line);
+	if (!error)
+		error = change_mtu(monitor, *mtu);
+	if (error)
+		monitor_error(monitor, "cannot set the MTU of %s to %u: %s",
+			monitor->config->device, *mtu, strerror(-error));
+	return error;
 }
 
 /* ---- taking back ---- */
@@ -429,7 +488,7 @@ static int set_down(struct netlink *netlink, unsigned interface)
 
 static int undo_note(struct netlink *netlink, const struct note *note)
 {
-	const unsigned interface = note->interface;
+	const unsigned interface = note->place.interface;
 	unsigned mtu;
 	int error;
 
@@ -446,53 +505,65 @@ static int undo_note(struct netlink *netlink, const struct note *note)
 
 /* Of a device that has gone there is nothing to take back, nor of another one that has its place.
  */
-static bool is_gone(struct netlink *netlink, const struct note *note)
+static bool is_gone(struct netlink *netlink, const struct device_place *place)
 {
 	struct device_facts facts;
-	const int error = device_facts_get(netlink, note->interface, &facts);
+	const int error = device_facts_get(netlink, place->interface, &facts);
 
-	return error == -ENODEV || (!error && (!facts.is_tun || strcmp(facts.name, note->name)));
+	return error == -ENODEV || (!error && (!facts.is_tun || strcmp(facts.name, place->name)));
 }
 
 /* The socket of the namespace that was asked last. */
 struct asked {
+	struct netlink *inside; /* not to be closed; NULL: there is none */
 	struct netlink *netlink;
-	const char *path; /* NULL: ours */
+	struct device_place place;
 	int error;
 };
 
-static bool same_path(const char *a, const char *b)
+static bool same_namespace(const struct device_place *a, const struct device_place *b)
 {
-	return a && b ? !strcmp(a, b) : a == b;
+	if (!a->path || !b->path)
+		return !a->path && !b->path;
+	return a->namespace == b->namespace && !strcmp(a->path, b->path);
 }
 
-static void ask_where(struct asked *asked, const struct note *note)
+static void close_asked(struct asked *asked)
 {
-	if ((asked->netlink || asked->error) && same_path(asked->path, note->path))
-		return;
-	netlink_close(asked->netlink);
+	if (asked->netlink != asked->inside)
+		netlink_close(asked->netlink);
 	asked->netlink = NULL;
-	asked->error = netns_netlink_open(note->path, &asked->netlink);
-	asked->path = note->path;
 }
 
-/* Whether the device is there; 0: with its namespace, perhaps, it has gone; or -errno. */
-static int find_device(struct asked *asked, const struct note *note)
+static void ask_where(struct asked *asked, const struct device_place *place)
 {
-	ask_where(asked, note);
-	if (asked->error)
-		return asked->error == -ENOENT || asked->error == -EINVAL ? 0 : asked->error;
-	return !is_gone(asked->netlink, note);
+	if ((asked->netlink || asked->error) && same_namespace(&asked->place, place))
+		return;
+	close_asked(asked);
+	asked->place = *place;
+	asked->error = 0;
+	if (place->path && asked->inside && netlink_namespace(asked->inside) == place->namespace)
+		asked->netlink = asked->inside;
+	else
+		asked->error = device_place_open(place, &asked->netlink);
+	if (asked->error == -ESTALE)
+		log_line(LOG_NOTICE,
+			"%s is not the network namespace any more that %s was in: what was added "
+			"there has gone, or is out of reach",
+			place->path, place->name);
 }
 
-/* 0: it is done; 1: it is to stay; or -errno. */
+enum outcome { OUTCOME_DONE, OUTCOME_STAYS, OUTCOME_OUT_OF_REACH };
+
+/* An outcome, or -errno. */
 static int take_back(struct asked *asked, const struct note *note)
 {
-	const int found = find_device(asked, note);
-
-	if (found <= 0)
-		return found;
-	return note->kept ? 1 : undo_note(asked->netlink, note);
+	ask_where(asked, &note->place);
+	if (asked->error)
+		return asked->error == -ESTALE ? OUTCOME_OUT_OF_REACH : asked->error;
+	if (is_gone(asked->netlink, &note->place))
+		return OUTCOME_DONE;
+	return note->kept ? OUTCOME_STAYS : undo_note(asked->netlink, note);
 }
 
 static void tell(void (*told)(const char *what, const char *value), const struct note *note)
@@ -507,40 +578,41 @@ static void tell(void (*told)(const char *what, const char *value), const struct
 }
 
 /* What failed stays in the list, in its order. */
-static int put_back_all(struct undo_lines *lines, void (*told)(const char *what, const char *value))
+static int put_back_all(struct undo_lines *lines, struct netlink *inside,
+	void (*told)(const char *what, const char *value))
 {
-	struct asked asked = { 0 };
+	struct asked asked = { .inside = inside };
 	struct note note;
-	int error, first = 0;
+	int result, first = 0;
 
 	for (size_t i = lines->count; i-- > 0;) {
 		if (!note_read(lines->items[i], &note))
 			continue;
-		error = take_back(&asked, &note);
-		if (error > 0)
-			continue;
-		if (error) {
+		result = take_back(&asked, &note);
+		if (result < 0) {
 			log_line(LOG_WARNING, "not undone: %s: %s", lines->items[i],
-				strerror(-error));
-			first = first ? first : error;
-			continue;
+				strerror(-result));
+			first = first ? first : result;
 		}
-		if (!note.kept)
+		if (result < 0 || result == OUTCOME_STAYS)
+			continue;
+		if (!note.kept && result == OUTCOME_DONE)
 			tell(told, &note);
 		*lines->items[i] = '\0';
 	}
-	netlink_close(asked.netlink);
+	close_asked(&asked);
 	return first;
 }
 
-int lasting_put_back(const char *state_path, void (*told)(const char *what, const char *value))
+int lasting_put_back(const char *state_path, struct netlink *inside,
+	void (*told)(const char *what, const char *value))
 {
 	struct undo_lines lines, rest = { 0 };
 	int error = undo_read(state_path, &lines), stored = 0;
 
 	if (error)
 		return error;
-	error = put_back_all(&lines, told);
+	error = put_back_all(&lines, inside, told);
 	for (size_t i = 0; !stored && i < lines.count; i++) {
 		if (*lines.items[i])
 			stored = undo_append(&rest, lines.items[i]);
@@ -552,19 +624,14 @@ int lasting_put_back(const char *state_path, void (*told)(const char *what, cons
 	return error ? error : stored;
 }
 
-static void tell_how_to_remove(const struct note *note, char sentence[LASTING_STAYS_SIZE])
+static void tell_how_to_remove(const struct device_place *place, char sentence[LASTING_STAYS_SIZE])
 {
-	const char *netns = note->path ? netns_name(note->path) : NULL;
+	char ip[NETNS_IP_SIZE];
 
-	if (note->path && !netns)
-		snprintf(sentence, LASTING_STAYS_SIZE,
-			"the device %s stays in %s (Persistent): there, ip link delete dev %s "
-			"removes it",
-			note->name, note->path, note->name);
-	else
-		snprintf(sentence, LASTING_STAYS_SIZE,
-			"the device %s stays (Persistent): ip%s%s link delete dev %s removes it",
-			note->name, netns ? " -n " : "", netns ? netns : "", note->name);
+	netns_ip(ip, place->path);
+	snprintf(sentence, LASTING_STAYS_SIZE,
+		"the device %s stays (Persistent): %s link delete dev %s removes it", place->name,
+		ip, place->name);
 }
 
 bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE])
@@ -579,7 +646,7 @@ bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE])
 	for (size_t i = 0; i < lines.count && !stays; i++) {
 		stays = begins(lines.items[i], KEPT_DEVICE " ") && note_read(lines.items[i], &note);
 		if (stays)
-			tell_how_to_remove(&note, sentence);
+			tell_how_to_remove(&note.place, sentence);
 	}
 	undo_free(&lines);
 	return stays;

@@ -9,10 +9,10 @@
  *     address 10.9.0.1/24 dev 7 tun0        route 10.9.0.0/16 table 254 dev 7 tun0
  *     mtu 1500 dev 7 tun0                   link down dev 7 tun0
  *
- * with " in PATH" behind for another network namespace; mtu and link tell what it was before. With
+ * where it is as host/device_place.h has it; mtu and link tell what it was before. With
  * Persistent nothing is taken back: the same words with "kept-" before them tell the next start
- * what is ours, to be removed if its file does not want it any more, and "kept-device yes" that the
- * device is.
+ * what is ours, to be removed if its file does not want it any more, "kept-device yes" that the
+ * device is, and "kept-bridge lan" that it is in a bridge by our doing (host/ethernet.c).
  *
  * An ordinary user (host/rights.h) can change nothing of it: what the file wants and is not there
  * is said, with the command by which root mends it.
@@ -23,12 +23,12 @@
 #include <stdbool.h>
 
 #include "host/device_facts.h"
+#include "host/device_place.h"
 #include "host/diff.h"
 
 struct monitor;
 
 enum {
-	LASTING_SUFFIX_SIZE = 4096 + 64,
 	LASTING_WHY_SIZE = 64, /* bytes, at least */
 };
 
@@ -40,14 +40,14 @@ struct lasting {
 	struct undo_lines there;  /* what is on it, as it was last looked at */
 	struct undo_lines theirs; /* what of it is not ours */
 	unsigned complained_mtu;
-	char suffix[LASTING_SUFFIX_SIZE]; /* of our notes */
+	char suffix[DEVICE_PLACE_SIZE]; /* of our notes */
 };
 
 /* The device is there, and was before us as the facts say. */
 void lasting_begin(struct monitor *monitor, const struct device_facts *before);
 void lasting_free(struct lasting *lasting);
 
-/* We have made the device, and it is to stay (or not any more). 0 or -errno. */
+/* We have made the device, and it is to stay, as our user's (or not any more). 0 or -errno. */
 int lasting_keep(struct monitor *monitor, bool keep);
 /* One that we have made to stay is to go with us. What was kept of an earlier start's is still
  * known as ours. 0 or -errno. */
@@ -70,16 +70,19 @@ void lasting_remove(struct monitor *monitor, const char *line);
 
 /* The link up. 0 or -errno, said already. */
 int lasting_set_up(struct monitor *monitor);
-/* Its MTU: 0, and what it is then and why; or -errno. */
+/* Its MTU: 0, and what it is then and why; or -errno, said already: none that is too small for IPv6
+ * where others have put IPv6 addresses or routes, as the kernel would remove these for good. */
 int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY_SIZE]);
 
 /* Takes back what our notes say, at the end of a tunnel, or (with told, as host/leftover.h has it)
- * of one that was killed. 0 or the first -errno, logged; what failed stays noted. */
-int lasting_put_back(const char *state_path, void (*told)(const char *what, const char *value));
+ * of one that was killed. A tunnel that ends has a socket in its device's namespace, which may have
+ * no path any more; else NULL. 0 or the first -errno, logged; what failed stays noted. */
+int lasting_put_back(const char *state_path, struct netlink *inside,
+	void (*told)(const char *what, const char *value));
 
 /* The device that is kept, as a former start has noted it, and how to remove it: a sentence, for
  * `culvert down`. False: there is none. */
-enum { LASTING_STAYS_SIZE = LASTING_SUFFIX_SIZE + 128 };
+enum { LASTING_STAYS_SIZE = DEVICE_PLACE_SIZE + 128 };
 bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE]);
 
 #endif

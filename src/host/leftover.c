@@ -132,7 +132,7 @@ int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_swi
 	if (error)
 		return error;
 	error = undo_walk(state_path, undo_line, &undoing);
-	taken = lasting_put_back(state_path, told);
+	taken = lasting_put_back(state_path, NULL, told);
 	if (!undoing.error)
 		undoing.error = taken;
 	if (!keep_switch || !policy_has_block(&lines))

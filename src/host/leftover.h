@@ -27,7 +27,7 @@ int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_swi
 int leftover_down(
 	const char *name, bool keep_switch, void (*told)(const char *what, const char *value));
 
-enum { LEFTOVER_COMPLAINT_SIZE = 320 };
+enum { LEFTOVER_COMPLAINT_SIZE = 384 };
 
 /* `culvert block`: closes the switch of a tunnel that does not run, as its file says. 0, or -errno
  * and a sentence; -EWOULDBLOCK: the tunnel runs. */

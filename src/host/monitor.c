@@ -113,10 +113,11 @@ enum source {
 	SOURCE_CLIENT,
 	SOURCE_LOOKUP,
 	SOURCE_NETWORK,
+	SOURCE_INSIDE,
 	SOURCE_TIMER,
 };
 
-enum { POLLS_MAX = 6 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
+enum { POLLS_MAX = 7 + MONITOR_CLIENTS_MAX + MONITOR_LOOKUPS_AT_ONCE };
 
 struct poll_set {
 	struct pollfd polls[POLLS_MAX];
@@ -153,6 +154,7 @@ static void watch_all(const struct monitor *monitor, struct poll_set *set)
 		SOURCE_ENGINE, 0);
 	watch(set, monitor->listener, POLLIN, SOURCE_LISTENER, 0);
 	watch(set, monitor->network.watch, POLLIN, SOURCE_NETWORK, 0);
+	watch(set, monitor->network.inside, POLLIN, SOURCE_INSIDE, 0);
 	watch(set, monitor->network.timer, POLLIN, SOURCE_TIMER, 0);
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++) {
 		const struct monitor_client *client = &monitor->clients[i];
@@ -205,6 +207,9 @@ static void dispatch(struct monitor *monitor, const struct poll_set *set, nfds_t
 		break;
 	case SOURCE_NETWORK:
 		network_on_news(monitor);
+		break;
+	case SOURCE_INSIDE:
+		network_on_news_inside(monitor);
 		break;
 	case SOURCE_TIMER:
 		network_on_timer(monitor);
@@ -494,7 +499,7 @@ int monitor_run(struct config *config, int lock, bool no_hooks)
 	monitor->lock = lock;
 	monitor->signals = monitor->listener = monitor->tun = monitor->netns = -1;
 	monitor->wg_listener = monitor->engine_control = monitor->engine_requests = -1;
-	monitor->network.watch = monitor->network.timer = -1;
+	monitor->network.watch = monitor->network.inside = monitor->network.timer = -1;
 	for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
 		monitor->clients[i].fd = monitor->clients[i].file = -1;
 	monitor->reload_file = -1;

@@ -69,6 +69,7 @@ struct monitor_peer {
 /* What is known of the network around, to see that it is another one. */
 struct monitor_network {
 	int watch;        /* netlink, -1: there is none */
+	int inside;       /* the same where the device's bridge is, if that is elsewhere; else -1 */
 	uint64_t due;     /* of a reaction; MONITOR_NEVER: nothing happened */
 	uint64_t reacted; /* when last; 0: never */
 	struct text ways; /* to the peers, as they were last */
@@ -259,6 +260,7 @@ void network_close(struct monitor *monitor);
 void network_learn(struct monitor *monitor);   /* endpoints are others: which ways lead there */
 void network_suspect(struct monitor *monitor); /* a way has gone: it is another network, surely */
 void network_on_news(struct monitor *monitor);
+void network_on_news_inside(struct monitor *monitor);
 void network_on_timer(struct monitor *monitor);
 void network_work(struct monitor *monitor); /* reacts, when that is due */
 uint64_t network_due(const struct monitor *monitor);

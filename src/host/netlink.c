@@ -8,14 +8,21 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/rtnews.h"
+
+#ifndef SO_NETNS_COOKIE /* C libraries of before 5.14 */
+#define SO_NETNS_COOKIE 71
+#endif
 
 struct netlink {
 	struct mnl_socket *socket;
@@ -63,6 +70,24 @@ void netlink_close(struct netlink *netlink)
 	if (netlink->socket)
 		mnl_socket_close(netlink->socket);
 	free(netlink);
+}
+
+uint64_t netlink_namespace(const struct netlink *netlink)
+{
+	const int socket = mnl_socket_get_fd(netlink->socket);
+	uint64_t number = 0;
+	socklen_t len = sizeof(number);
+	struct stat status;
+	int fd;
+
+	if (!getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, &number, &len))
+		return number;
+	fd = ioctl(socket, SIOCGSKNS);
+	if (fd >= 0 && !fstat(fd, &status))
+		number = status.st_ino;
+	if (fd >= 0)
+		close(fd);
+	return number;
 }
 
 /* Begins a message and returns its family's header, zeroed. */

@@ -29,6 +29,10 @@ struct netlink_prefix {
 int netlink_open(struct netlink **netlink);
 void netlink_close(struct netlink *netlink); /* NULL is allowed */
 
+/* The number of the network namespace where it was opened, by which that is told from all others
+ * until the next boot; with a kernel before 5.14 from all others that there are. 0: not known. */
+uint64_t netlink_namespace(const struct netlink *netlink);
+
 /* Sends any request, whose sequence number it sets, and hands each message of the answer to the
  * callback (NULL: only success counts), which returns 1 to go on, or -1 with errno. -EINTR: what
  * was listed changed meanwhile (NLM_F_DUMP_INTR), so something may be missing, or told twice. */

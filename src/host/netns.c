@@ -38,6 +38,28 @@ const char *netns_name(const char *name)
 	return NULL;
 }
 
+static bool is_plain(const char *name)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789_+=:,./@%-";
+
+	return !name[strspn(name, plain)];
+}
+
+void netns_ip(char command[NETNS_IP_SIZE], const char *name)
+{
+	const char *known = name ? netns_name(name) : NULL;
+
+	if (!name)
+		snprintf(command, NETNS_IP_SIZE, "ip");
+	else if (!is_plain(name))
+		snprintf(command, NETNS_IP_SIZE, "nsenter --net=PATH ip");
+	else if (known)
+		snprintf(command, NETNS_IP_SIZE, "ip -n %s", known);
+	else
+		snprintf(command, NETNS_IP_SIZE, "nsenter --net=%s ip", name);
+}
+
 int netns_open(const char *path)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -16,6 +16,11 @@ int netns_path(char path[PATH_MAX], const char *name);
 /* Its name for ip-netns(8), a part of the argument; NULL: it has none, being a path elsewhere. */
 const char *netns_name(const char *name);
 
+/* How ip(8) is called for the namespace at a path, or of a name; NULL: ours. For people to copy into
+ * a shell, so one that a shell would not take as it is stands there as PATH. */
+enum { NETNS_IP_SIZE = PATH_MAX + 32 };
+void netns_ip(char command[NETNS_IP_SIZE], const char *name);
+
 /* The descriptor of the namespace at a path, to be closed. -ENOENT: there is none; -EINVAL: that is
  * no network namespace; other -errno. */
 int netns_open(const char *path);

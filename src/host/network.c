@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "engine/log.h"
+#include "host/device_step.h"
 #include "host/monitor_state.h"
 #include "host/netwatch.h"
 
@@ -73,6 +74,7 @@ int network_open(struct monitor *monitor)
 {
 	struct monitor_network *network = &monitor->network;
 	const struct clockwatch_reading now = read_clocks();
+	int error;
 
 	network->due = MONITOR_NEVER;
 	clockwatch_init(&network->clocks, &now, file_time(monitor));
@@ -82,7 +84,10 @@ int network_open(struct monitor *monitor)
 			"seen a later time refuse our handshakes until it is set",
 			monitor->config->path);
 	network->watch = netwatch_open();
-	return network->watch < 0 ? network->watch : open_timer(network);
+	if (network->watch < 0)
+		return network->watch;
+	network->inside = device_step_watch(monitor, &error);
+	return error ? error : open_timer(network);
 }
 
 void network_close(struct monitor *monitor)
@@ -91,9 +96,11 @@ void network_close(struct monitor *monitor)
 
 	if (network->watch >= 0)
 		close(network->watch);
+	if (network->inside >= 0)
+		close(network->inside);
 	if (network->timer >= 0)
 		close(network->timer);
-	network->watch = network->timer = -1;
+	network->watch = network->inside = network->timer = -1;
 	text_free(&network->ways);
 }
 
@@ -215,25 +222,38 @@ void network_suspect(struct monitor *monitor)
 	plan_reaction(&monitor->network);
 }
 
+static void read_news(int *watch, const struct netwatch_scope *scope, struct netwatch_news *news)
+{
+	const int error = netwatch_read(*watch, scope, news);
+
+	if (!error)
+		return;
+	log_line(LOG_WARNING, "cannot follow the network any more: %s", strerror(-error));
+	close(*watch);
+	*watch = -1;
+}
+
 void network_on_news(struct monitor *monitor)
 {
-	struct monitor_network *network = &monitor->network;
 	struct netwatch_scope scope = { .interface = monitor_interface_here(monitor) };
 	struct netwatch_news news;
-	int error;
 
 	routing_watched_tables(monitor, scope.tables);
-	error = netwatch_read(network->watch, &scope, &news);
-
-	if (error) {
-		log_line(LOG_WARNING, "cannot follow the network any more: %s", strerror(-error));
-		close(network->watch);
-		network->watch = -1;
-	}
+	read_news(&monitor->network.watch, &scope, &news);
 	if (news.network)
-		plan_reaction(network);
+		plan_reaction(&monitor->network);
 	if (news.removed)
 		routing_on_removal(monitor);
+}
+
+void network_on_news_inside(struct monitor *monitor)
+{
+	const struct netwatch_scope scope = { .interface = monitor->interface };
+	struct netwatch_news news;
+
+	read_news(&monitor->network.inside, &scope, &news);
+	if (news.network)
+		plan_reaction(&monitor->network);
 }
 
 void network_on_timer(struct monitor *monitor)

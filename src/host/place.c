@@ -111,7 +111,8 @@ bool place_is_others(const char *name, char complaint[PLACE_COMPLAINT_SIZE])
 			continue;
 		snprintf(complaint, PLACE_COMPLAINT_SIZE,
 			"%.80s was started %s and has left something on the host: stop it or, if "
-			"it does not run, 'culvert down %.80s' as root",
+			"it does not run, 'culvert down %.80s' as root; a device that this says "
+			"stays (Persistent) is to be deleted before",
 			name, i ? "without root" : "as root", name);
 		return true;
 	}

@@ -23,7 +23,7 @@
 enum {
 	PLACE_DIRECTORY_SIZE = 96, /* a socket's address holds no more */
 	PLACE_PATH_SIZE = PLACE_DIRECTORY_SIZE + NAME_MAX + 16,
-	PLACE_COMPLAINT_SIZE = 320,
+	PLACE_COMPLAINT_SIZE = 384,
 };
 
 /* The directory for the tunnels of who we are. */

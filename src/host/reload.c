@@ -3,8 +3,8 @@
  * Reading the file again and carrying out the difference.
  *
  * The engine comes first, because it takes a request whole or not at all: up to there a reload that
- * fails has changed nothing. What the host refuses after that is told, and the rest is done all the
- * same.
+ * fails has changed nothing but notes of what may be added, which are then taken back. What the
+ * host refuses after that is told, and the rest is done all the same.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 
 #include "engine/log.h"
 #include "host/credentials.h"
+#include "host/device_step.h"
 #include "host/dns_step.h"
 #include "host/monitor_state.h"
 #include "host/rights.h"
@@ -191,7 +192,6 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 
 	if (!good)
 		text_add(answer, "problem=%s\n", monitor->last_error);
-	good &= !lasting_note(monitor, &monitor->installed, whole);
 	good &= change_addresses_and_routes(monitor, diff, whole, answer);
 	lasting_note(monitor, NULL, whole);
 	config_forget_secrets(config); /* the engine has them */
@@ -226,41 +226,88 @@ static bool change_host(struct monitor *monitor, struct config *config, const st
 	return good;
 }
 
+/* What a reload is about to do. */
+struct plan {
+	struct policy policy;
+	struct diff engine; /* for the engine, */
+	struct diff whole;  /* all that the host is to have, */
+	struct diff host;   /* and what of it it has not yet */
+};
+
+static void plan_free(struct plan *plan)
+{
+	diff_free(&plan->engine);
+	diff_free(&plan->whole);
+	diff_free(&plan->host);
+}
+
+static int plan_make(struct monitor *monitor, struct config *config, struct plan *plan)
+{
+	int error = routing_plan(monitor, config, &plan->policy);
+
+	if (!error)
+		error = diff_make(monitor->config, config, &plan->engine);
+	if (!error)
+		error = diff_make(NULL, config, &plan->whole);
+	text_free(&plan->whole.set);
+	if (error)
+		return error;
+	routing_place(&plan->policy, config, &plan->whole.routes_added);
+	return diff_host(&monitor->installed, &plan->whole, &plan->host);
+}
+
+/* Up to where there is a way back. */
+static bool begin(
+	struct monitor *monitor, struct config *config, struct plan *plan, struct text *answer)
+{
+	char text[MONITOR_TEXT_SIZE];
+	int error = plan_make(monitor, config, plan);
+
+	if (!error && lasting_note(monitor, &monitor->installed, &plan->whole)) {
+		text_add(answer, "problem=%s\n", monitor->last_error);
+		return false;
+	}
+	if (!error && plan->engine.set.len) {
+		error = engine_ask(monitor, &plan->engine.set);
+		if (error)
+			lasting_note(monitor, NULL, &monitor->installed);
+	}
+	if (!error)
+		return true;
+	snprintf(text, sizeof(text), "the engine did not take the settings: %s%s", strerror(-error),
+		error == -EADDRINUSE ? " (the ListenPort: choose another)" : "");
+	add_problem(answer, LOG_ERR, text);
+	return false;
+}
+
+static void warn_of_namespace(const struct monitor *monitor, struct text *answer)
+{
+	char text[MONITOR_TEXT_SIZE];
+
+	if (!device_step_lost_namespace(monitor))
+		return;
+	snprintf(text, sizeof(text),
+		"NetworkNamespace = %.80s is not the one any more that the tunnel is in: if that "
+		"was made anew, restart the tunnel",
+		monitor->config->network_namespace);
+	add_problem(answer, LOG_WARNING, text);
+}
+
 bool reload_run(struct monitor *monitor, struct text *answer)
 {
 	struct config *config = load(monitor, answer);
-	struct diff diff = { 0 }, whole = { 0 }, host = { 0 };
-	struct policy policy;
-	char text[MONITOR_TEXT_SIZE];
-	bool good = false;
-	int error;
+	struct plan plan = { 0 };
+	bool good;
 
 	if (!config)
 		return false;
-	error = routing_plan(monitor, config, &policy);
-	if (!error)
-		error = diff_make(monitor->config, config, &diff);
-	if (!error)
-		error = diff_make(NULL, config, &whole);
-	text_free(&whole.set);
-	if (!error) {
-		routing_place(&policy, config, &whole.routes_added);
-		error = diff_host(&monitor->installed, &whole, &host);
-	}
-	if (!error && diff.set.len)
-		error = engine_ask(monitor, &diff.set);
-	if (error) {
-		snprintf(text, sizeof(text), "the engine did not take the settings: %s%s",
-			strerror(-error),
-			error == -EADDRINUSE ? " (the ListenPort: choose another)" : "");
-		add_problem(answer, LOG_ERR, text);
+	warn_of_namespace(monitor, answer);
+	good = begin(monitor, config, &plan, answer);
+	if (good)
+		good = change_host(monitor, config, &plan.policy, &plan.host, &plan.whole, answer);
+	else
 		config_free(config);
-	} else {
-		good = change_host(monitor, config, &policy, &host, &whole, answer);
-	}
-	diff_free(&diff);
-	diff_free(&whole);
-	diff_free(&host);
+	plan_free(&plan);
 	if (good) {
 		log_line(LOG_INFO, "reloaded %s", monitor->config->path);
 		monitor->last_error[0] = '\0';

@@ -258,6 +258,23 @@ blocked || fail "it has opened the user's switch"
 must ns a "$build/culvert" down "$(dev a)"
 expect_host_state a "$before" "after the user's block and down"
 
+step "a device that Persistent keeps is deleted first, as the message says"
+write_conf a "$interface\nPersistent = yes" "$peer"
+hand_over a
+start_without_root a run --no-hooks
+wait_tunnel a
+stop_background culvert-a
+refuses "'culvert down $(dev a)' as root; a device that this says stays" ns a timeout 10 "$build/culvert" run "$(conf a)"
+expect_match "what down says" "the device $(dev a) stays \(Persistent\): ip link delete dev $(dev a)" "$(ns a "$build/culvert" down "$(dev a)")"
+must ip -n "$prefix-a" link delete "$(dev a)"
+must ns a "$build/culvert" down "$(dev a)"
+bring_up a
+stop_background culvert-a
+must ip -n "$prefix-a" link delete "$(dev a)"
+must ns a "$build/culvert" down "$(dev a)"
+expect_host_state a "$before" "after a device that stayed"
+write_conf a "$interface" "$peer"
+
 step "root's own monitor, which has a copy as well, is given the file without being asked twice"
 hand_over a
 chown -R 0:0 "$tmp/credentials"

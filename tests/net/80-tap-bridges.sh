@@ -58,6 +58,8 @@ all_here() { cmp -s <(sort "$tmp/sent") <(came | sort); }
 
 link_of() { ip -n "$prefix-$1" -j link show dev "$(dev "$1")" | jq -r ".[0]$2"; } # NS JQ-PATH
 is_port() { [ "$(link_of "$1" .master)" = lan ]; }
+port_in_c() { [ "$(ip -n "$prefix-c" -j link show dev "$(dev a)" | jq -r '.[0].master')" = lan ]; }
+is_port_of() { [ "$(link_of "$1" .master)" = "$2" ]; }
 is_no_port() { [ "$(link_of "$1" .master)" = null ]; }
 
 # file_crosses FROM TO ADDRESS MB: over TCP, every byte of it.
@@ -265,6 +267,38 @@ devices_case() {
 	stop_culvert a
 	stop_background culvert-b
 
+	step "one that stays goes to another bridge"
+	start_culvert a "$(conf a)"
+	must ip -n "$prefix-b" link add other type bridge
+	must ip -n "$prefix-b" link set other up
+	sed -i 's/^Bridge = .*/Bridge = other/' "$(conf b)"
+	bring_up b
+	is_port_of b other || fail "it is not in the bridge that the file has now"
+	end_culvert b
+	is_port_of b other || fail "it is not in that bridge any more"
+	sed -i '/^Bridge = /d' "$(conf b)"
+	bring_up b
+	is_no_port b || fail "it is in a bridge that the file does not have"
+	end_culvert b
+	sed -i 's/^Mode = .*/&\nBridge = lan/; /^Persistent/d' "$(conf b)"
+	bring_up b
+	is_port b || fail "it is not in the bridge lan"
+	pings hb "${host4[1]}"
+	must "$build/culvert" reload "$(dev b)"
+	is_port b || fail "a reload took it out of its bridge"
+	stop_culvert b
+	write_bridged b a "Persistent = yes"
+	bring_up b
+	end_culvert b
+	sed -i 's/^Bridge = .*/Bridge = other/; /^Persistent/d' "$(conf b)"
+	bring_up b
+	is_port_of b other || fail "it is not in another bridge than the one where it stayed"
+	stop_culvert b
+	must ip -n "$prefix-b" link del other
+	[ ! -e "/run/culvert/$(dev b).state" ] || fail "the state file is still there: $(cat "/run/culvert/$(dev b).state")"
+	stop_culvert a
+	write_bridged b a "Persistent = yes"
+
 	step "a bridge in another namespace"
 	add_ns c
 	must ip -n "$prefix-a" link set home netns "$prefix-c"
@@ -278,6 +312,13 @@ devices_case() {
 	wait_tunnel a
 	wait_tunnel b
 	pings ha "${host4[2]}"
+	sleep 2 # what the monitor still does about the start would find it, too
+	must ip -n "$prefix-c" link del lan
+	must ip -n "$prefix-c" link add lan type bridge
+	must ip -n "$prefix-c" link set home master lan
+	must ip -n "$prefix-c" link set lan up
+	wait_for 10 "it is a port of the new bridge" port_in_c
+	pings ha "${host4[2]}" 10
 	stop_culvert a
 	stop_background culvert-b
 }

@@ -51,6 +51,31 @@ done <<-EOF
 	user nobody group nogroup multi_queue pi vnet_hdr
 EOF
 
+step "who else could attach"
+while IFS=: read -r options who; do
+	# shellcheck disable=SC2086 # words on purpose
+	make_device tun $options
+	: >"$tmp/culvert-a.log"
+	bring_up a
+	stop_root
+	expect_equal "warnings of a device of $options" "${who:+1}" \
+		"$(logged a "to which $who.* can attach .*make it without multi_queue" | sed s/0//)"
+	delete_device
+done <<-EOF
+	user nobody multi_queue:the user nobody
+	group nogroup multi_queue:everybody of the group nogroup
+	multi_queue:every user of this host
+	user root multi_queue
+	user nobody
+EOF
+make_device tun user nobody multi_queue
+equip
+start_as_nobody
+wait_as_nobody
+! has_logged a "can attach" || fail "its own user is somebody else"
+stop_as_nobody
+delete_device
+
 step "root's tunnel on it, killed: culvert down and the next start put back"
 write_conf a "PrivateKeyFile = a.key" "$peer"
 make_device tun
@@ -81,6 +106,30 @@ for way in down start; do
 	fi
 	expect_same "the device after a kill and $way" "$before"
 done
+
+step "IPv6 addresses of others"
+cp "$(conf a)" "$tmp/whole.conf"
+sed -i 's/^Address = .*/Address = 10.9.0.1\/24/; s/^AllowedIPs = .*/AllowedIPs = 10.9.0.0\/24/; s/^\[Interface\]/&\nMTU = 1200/' "$(conf a)"
+refuses 'has the address fd77::1/64, not ours, .*: MTU = 1280 or more, or take it off first' \
+	ns a timeout 20 "$build/culvert" run "$(conf a)"
+expect_same "the device after an MTU was refused" "$before"
+sed -i 's/^MTU = .*/MTU = 1280/' "$(conf a)"
+bring_up a
+expect_equal "the MTU" 1280 "$(mtu_of a)"
+sed -i 's/^MTU = .*/MTU = 1279/' "$(conf a)"
+refuses 'has the address fd77::1/64' "$build/culvert" reload "$(dev a)"
+expect_equal "the MTU after a reload" 1280 "$(mtu_of a)"
+stop_root
+expect_same "the device after that" "$before"
+must ip -n "$prefix-a" addr del fd77::1/64 dev "$(dev a)"
+bring_up a
+expect_equal "the MTU without IPv6" 1279 "$(mtu_of a)"
+pings a "${inside4[b]}"
+stop_root
+must ip -n "$prefix-a" link set "$(dev a)" addrgenmode none # which went with the rest of IPv6, as culvert.conf(5) says
+must ip -n "$prefix-a" addr add fd77::1/64 dev "$(dev a)"
+expect_same "the device after a tunnel without IPv6" "$before"
+mv "$tmp/whole.conf" "$(conf a)"
 
 step "what cannot be put back keeps nothing else from it"
 bring_up a

@@ -112,6 +112,12 @@ not_there 'descriptor 3, which was handed over, is not there' "${run_root[@]}"
 (umask 077; "$build/culvert" genpsk >"$tmp/shared.key")
 not_there 'descriptor 3, which was handed over, is not there' \
 	"$build/culvert" run --shared-key-file "$tmp/shared.key" --address 10.99.0.1/24 # whose lock has the number
+for count in x -1 "" 99999999999; do
+	# shellcheck disable=SC2016 # another shell expands it
+	refuses 'LISTEN_FDS is no number of descriptors' \
+		ns a timeout 5 bash -c 'LISTEN_PID=$BASHPID LISTEN_FDS=$1; export LISTEN_PID LISTEN_FDS; shift; exec "$@"' bash "$count" "${run_root[@]}"
+done
+refused 'descriptor 5 .* second UDP socket' udp4:40001 udp6:40001 udp4:40003
 refuses 'WG_TUN_FD is no number of a descriptor' ns a env WG_TUN_FD=x "${run_root[@]}"
 expect_host_state a "$before" "after descriptors that are not there"
 ns a env LISTEN_PID=1 LISTEN_FDS=5 timeout 3 "${run_root[@]}" >"$tmp/notours.log" 2>&1

@@ -153,6 +153,75 @@ expect_host_state c "$with" "after culvert down"
 must ip -n "$netns" link delete "$device"
 as_before "at the end"
 
+step "another namespace of that name"
+add_ns d
+remake() { # its device is just like that before, number and all
+	ip netns del "$prefix-d" 2>/dev/null
+	must ip netns add "$prefix-d"
+	must ip -n "$prefix-d" tuntap add dev "$device" mode tun
+	must ip -n "$prefix-d" link set "$device" addrgenmode none up
+	must ip -n "$prefix-d" link set "$device" down
+	number=$(ip -n "$prefix-d" -j link show dev "$device" | jq '.[0].ifindex')
+}
+# The kernel's route for multicast comes with the first who attaches.
+state_of_d() { host_state d | jq -S 'if type == "array" then map(select(.type != "multicast")) else . end'; }
+state_of_d_is() { [ "$(state_of_d)" = "$1" ]; }
+write_conf a "PrivateKeyFile = a.key\nNetworkNamespace = $prefix-d" "$peer"
+for way in stop down start; do
+	remake
+	first=$number
+	bring_up a
+	pings_both d b
+	if [ $way != stop ]; then
+		kill -9 "${pid_of[culvert-a]}" "$(engine_pid a)"
+		{ wait "${pid_of[culvert-a]}"; } 2>/dev/null
+		unset "pid_of[culvert-a]"
+	fi
+	remake
+	expect_equal "the new device's number" "$first" "$number"
+	address d "$device" "${inside4[a]}/24" "${inside6[a]}/64"
+	must ip -n "$prefix-d" link set "$device" mtu 1300 up
+	with=$(state_of_d)
+	case $way in
+	stop)
+		expect_match "what a reload says" "NetworkNamespace = $prefix-d is not the one any more" "$("$build/culvert" reload "$device" 2>&1)"
+		end_culvert a
+		;;
+	down)
+		said=$(ns a "$build/culvert" down "$device" 2>&1)
+		expect_match "what down says" "/run/netns/$prefix-d is not the network namespace any more that $device was in" "$said"
+		expect_equal "what was undone of the device" "" "$(grep -E 'undone: (address|route|mtu|link)' <<<"$said")"
+		;;
+	start)
+		bring_up a
+		pings_both d b
+		end_culvert a
+		;;
+	esac
+	within 5 state_of_d_is "$with" || fail "another namespace is not as before after $way: $(diff <(printf '%s\n' "$with") <(state_of_d))"
+	as_before "after $way with another namespace"
+done
+must ip netns del "$prefix-d"
+write_conf a "PrivateKeyFile = a.key\nNetworkNamespace = $netns" "$peer"
+
+step "without its name"
+must ip -n "$netns" tuntap add dev "$device" mode tun
+must ip -n "$netns" link set "$device" addrgenmode none up
+must ip -n "$netns" link set "$device" down
+with=$(host_state c)
+bring_up a
+let_go() { umount -l "$tmp/held" 2>/dev/null; }
+also_clean=let_go
+must touch "$tmp/held"
+must mount --bind "/run/netns/$netns" "$tmp/held"
+must umount -l "/run/netns/$netns"
+end_culvert a
+must mount --bind "$tmp/held" "/run/netns/$netns"
+let_go
+expect_host_state c "$with" "after that"
+must ip -n "$netns" link delete "$device"
+as_before "after that"
+
 step "with Persistent it stays there"
 write_conf a "PrivateKeyFile = a.key\nNetworkNamespace = $netns\nPersistent = yes" "$peer"
 for i in 1 2; do

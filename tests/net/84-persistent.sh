@@ -20,7 +20,7 @@ device=$(dev a)
 
 index() { ip -n "$prefix-a" -j link show dev "$device" | jq '.[0].ifindex'; }
 has_route() { [ -n "$(ip -n "$prefix-a" route show "$1" dev "$device")" ]; }
-has_address() { grep -q "inet6* $1" <<<"$(ip -n "$prefix-a" addr show dev "$device")"; } # a pipe would fail with ip
+has_address() { [ -n "$(ip -n "$prefix-a" -o addr show dev "$device" to "$1")" ]; }
 on_device() { # what is on it, but for its carrier
 	ip -n "$prefix-a" -j addr show dev "$device" | jq -c '[.[0].mtu, (.[0].flags | index("UP") != null), [.[0].addr_info[].local]]'
 	ip -n "$prefix-a" route show dev "$device" | sed 's/ linkdown//'
@@ -42,6 +42,8 @@ end_culvert a
 expect_equal "the device after a stop" "$state" "$(on_device)"
 expect_match "what down says" "nothing to put back; the device $device stays \(Persistent\): ip link delete dev $device removes it" \
 	"$(ns a "$build/culvert" down "$device")"
+refuses 'Operation not permitted' ns a setpriv --reuid nobody --regid nogroup --clear-groups --bounding-set -all --inh-caps -all \
+	ip tuntap delete dev "$device" mode tun
 SERVICE_RESULT=success must ns a "$build/culvert" down "$device"
 expect_equal "the device after culvert down" "$state" "$(on_device)"
 
@@ -71,6 +73,26 @@ must ns a "$build/culvert" down "$device"
 bring_up a
 pings_both a b
 expect_equal "the device after a kill" "$number $state" "$(index) $(on_device)"
+
+step "a reload that could not be undone"
+state=/run/culvert/$device.state noted=$(cat "/run/culvert/$device.state")
+mv "$state" "$tmp/state"
+mkdir "$state"
+before_reload=$(on_device) peers=$(shown a allowed-ips)
+write_ends "\nAddress = 10.78.0.1/32" "AllowedIPs = 10.81.0.0/16"
+refuses "cannot note what $device has: Invalid argument" "$build/culvert" reload "$device"
+expect_equal "the peers" "$peers" "$(shown a allowed-ips)"
+expect_equal "the device" "$before_reload" "$(on_device)"
+rmdir "$state"
+mv "$tmp/state" "$state"
+background_in a port socat -u UDP4-RECV:40001 OPEN:/dev/null
+wait_for 5 "a port is taken" udp_bound a 40001
+sed -i "s/^ListenPort.*/ListenPort = 40001/" "$(conf a)"
+refuses 'the engine did not take the settings: .*choose another' "$build/culvert" reload "$device"
+expect_equal "the device" "$before_reload" "$(on_device)"
+expect_equal "what is noted" "$noted" "$(cat "$state")"
+stop_background port
+write_ends "\nAddress = 10.77.0.1/32" "AllowedIPs = 10.80.0.0/16"
 
 step "a reload adds and removes; what others have put there stays"
 refuses 'Persistent cannot change' bash -c "sed -i 's/^Persistent = yes/Persistent = no/' '$(conf a)' && '$build/culvert' reload '$device'"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Devices of others, as far as it is words: lines of what is on one, names of namespaces, sockets
  * that do not go with a file. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include "host/device_facts.h"
+#include "host/device_place.h"
 #include "host/dns_netns.h"
 #include "host/inherited.h"
 #include "host/netns.h"
@@ -87,6 +89,75 @@ static void namespaces(void **state)
 	}
 }
 
+static void commands(void **state)
+{
+	static const struct {
+		const char *given, *ip;
+	} cases[] = {
+		{ NULL, "ip" },
+		{ "cell", "ip -n cell" },
+		{ "/run/netns/cell", "ip -n cell" },
+		{ "/proc/1/ns/net", "nsenter --net=/proc/1/ns/net ip" },
+		{ "/run/netns/a;reboot", "nsenter --net=PATH ip" },
+		{ "/a b", "nsenter --net=PATH ip" },
+	};
+	char ip[NETNS_IP_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		netns_ip(ip, cases[i].given);
+		assert_string_equal(ip, cases[i].ip);
+	}
+}
+
+static void places(void **state)
+{
+	static const char *const cases[] = { " dev 7 tun0", " dev 4294967295 a-name-of-15-by",
+		" dev 2 tun0 of 4242 in /run/netns/a",
+		" dev 2 tun0 of 18446744073709551615 in /a b/c d" };
+	static const char *const wrong[] = { "", " dev", " dev 7", " dev x tun0", " dev 7 a/b",
+		" dev 7 tun0 in /run/netns/a", " dev 7 tun0 of 42", " dev 7 tun0 of 42 in ",
+		" dev 7 tun0 of x in /a", " dev 7 tun0x of 1 at /a" };
+	struct device_place place;
+	char text[DEVICE_PLACE_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_true(device_place_read(cases[i], &place));
+		assert_int_equal(!place.path, i < 2);
+		device_place_write(text, &place);
+		assert_string_equal(text, cases[i]);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_false(device_place_read(wrong[i], &place));
+}
+
+/* Into one's own takes root, too. */
+static void another_namespace(void **state)
+{
+	struct device_place place = { .path = "/proc/self/ns/net" };
+	struct netlink *netlink;
+	int error;
+
+	(void)state;
+	assert_int_equal(netlink_open(&netlink), 0);
+	place.namespace = netlink_namespace(netlink);
+	netlink_close(netlink);
+	assert_true(place.namespace);
+	error = device_place_open(&place, &netlink);
+	if (error == -EPERM)
+		skip();
+	assert_int_equal(error, 0);
+	assert_int_equal(netlink_namespace(netlink), place.namespace);
+	netlink_close(netlink);
+	place.namespace ++;
+	assert_int_equal(device_place_open(&place, &netlink), -ESTALE);
+	place.path = "/proc/self/ns/mnt";
+	assert_int_equal(device_place_open(&place, &netlink), -ESTALE);
+	place.path = "/nonexistent";
+	assert_int_equal(device_place_open(&place, &netlink), -ESTALE);
+}
+
 static void ports(void **state)
 {
 	static const struct {
@@ -118,6 +189,9 @@ int main(void)
 		cmocka_unit_test(lines),
 		cmocka_unit_test(wrong_lines),
 		cmocka_unit_test(namespaces),
+		cmocka_unit_test(commands),
+		cmocka_unit_test(places),
+		cmocka_unit_test(another_namespace),
 		cmocka_unit_test(ports),
 	};
 
