@@ -73,54 +73,59 @@ static void kept_value(
 	snprintf(value, KEPT_BRIDGE_SIZE, "%s%s", bridge, monitor->lasting.suffix);
 }
 
-/* The one that an earlier start has noted; empty: there is none. */
-static void find_kept(const struct monitor *monitor, char bridge[CONFIG_DEVICE_SIZE])
+/* Whether a line of the state file says of this device in which bridge it stayed. */
+static bool is_kept_in(
+	const struct monitor *monitor, const char *line, char bridge[CONFIG_DEVICE_SIZE])
 {
 	char value[KEPT_BRIDGE_SIZE];
-	struct undo_lines lines;
 
-	bridge[0] = '\0';
-	if (undo_read(monitor->routing.state_path, &lines))
-		return;
-	for (size_t i = 0; i < lines.count; i++) {
-		const char *line = lines.items[i];
-
-		if (sscanf(line, KEPT_BRIDGE " %15s", bridge) != 1)
-			continue;
-		kept_value(monitor, bridge, value);
-		if (!strcmp(line + strlen(KEPT_BRIDGE " "), value))
-			break;
-		bridge[0] = '\0';
-	}
-	undo_free(&lines);
+	if (sscanf(line, KEPT_BRIDGE " %15s", bridge) != 1)
+		return false;
+	kept_value(monitor, bridge, value);
+	return !strcmp(line + strlen(KEPT_BRIDGE " "), value);
 }
 
-static void take_out(struct monitor *monitor, const char *name)
+/* 0: it is not in there any more; or -errno. */
+static int take_out(struct monitor *monitor, const char *name)
 {
 	struct netlink_bridge bridge;
 	struct device_facts facts;
+	int error = device_facts_find(monitor->inside, name, &facts);
 
-	if (!device_facts_find(monitor->inside, name, &facts) &&
-		!netlink_bridge_get(
-			monitor->inside, facts.interface, monitor->interface, &bridge) &&
-		bridge.has_port)
-		netlink_link_set_bridge(monitor->inside, monitor->interface, 0);
+	if (!error)
+		error = netlink_bridge_get(
+			monitor->inside, facts.interface, monitor->interface, &bridge);
+	if (error)
+		return error == -ENODEV || error == -ENOTSUP ? 0 : error;
+	return bridge.has_port ? netlink_link_set_bridge(monitor->inside, monitor->interface, 0)
+			       : 0;
 }
 
-/* What the file does not want any more; out of a bridge that is to be another one it comes by
- * itself. A device that does not stay any longer is in its bridge without a note. */
+/* What the file does not want any more. Out of a bridge that is to be another one it has come by
+ * itself, when it was added there, and not before: so this comes last. A device that does not stay
+ * any longer is in its bridge without a note. */
 static void leave_kept(struct monitor *monitor)
 {
 	const struct config *config = monitor->config;
+	const char *wanted = config->persistent ? config->bridge : "";
 	char bridge[CONFIG_DEVICE_SIZE], value[KEPT_BRIDGE_SIZE];
+	struct undo_lines lines;
+	int error;
 
-	find_kept(monitor, bridge);
-	if (!*bridge || (config->persistent && !strcmp(bridge, config->bridge)))
+	if (undo_read(monitor->routing.state_path, &lines))
 		return;
-	if (!*config->bridge)
-		take_out(monitor, bridge);
-	kept_value(monitor, bridge, value);
-	undo_remove(monitor->routing.state_path, KEPT_BRIDGE, value);
+	for (size_t i = 0; i < lines.count; i++) {
+		if (!is_kept_in(monitor, lines.items[i], bridge) || !strcmp(bridge, wanted))
+			continue;
+		error = *config->bridge ? 0 : take_out(monitor, bridge);
+		kept_value(monitor, bridge, value);
+		if (!error)
+			undo_remove(monitor->routing.state_path, KEPT_BRIDGE, value);
+		else
+			log_line(LOG_WARNING, "cannot take %s out of the bridge %s: %s",
+				config->device, bridge, strerror(-error));
+	}
+	undo_free(&lines);
 }
 
 static int note_kept(const struct monitor *monitor)
@@ -164,16 +169,13 @@ int ethernet_join_bridge(struct monitor *monitor)
 {
 	const struct config *config = monitor->config;
 	bool joined;
-	int error;
+	const int error = *config->bridge ? join(monitor, &joined) : 0;
 
-	if (monitor->lasting.stays)
-		leave_kept(monitor);
-	if (!*config->bridge)
-		return 0;
-	error = join(monitor, &joined);
 	if (error)
 		monitor_error(monitor, "Bridge = %s: cannot add %s: %s", config->bridge,
 			config->device, explain(error));
+	else if (monitor->lasting.stays)
+		leave_kept(monitor);
 	return error;
 }
 

@@ -276,6 +276,9 @@ devices_case() {
 	is_port_of b other || fail "it is not in the bridge that the file has now"
 	end_culvert b
 	is_port_of b other || fail "it is not in that bridge any more"
+	sed -i 's/^Bridge = .*/Bridge = nowhere/' "$(conf b)"
+	refuses 'Bridge = nowhere: cannot add .*there is no such device' ns b timeout 20 "$build/culvert" run "$(conf b)"
+	is_port_of b other || fail "a start that failed took it out of its bridge"
 	sed -i '/^Bridge = /d' "$(conf b)"
 	bring_up b
 	is_no_port b || fail "it is in a bridge that the file does not have"
