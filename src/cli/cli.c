@@ -49,6 +49,8 @@ static int wrong_option(char **argv, const struct option *options)
 		candidates[i] = options[i].name;
 	snprintf(word, sizeof(word), "%.*s", len, whole);
 	meant = suggest_nearest(word + strspn(word, "-"), candidates);
+	if (meant && !strncmp(word, "--", 2) && !strcmp(word + 2, meant))
+		return cli_usage_error(argv[0], "%s takes no value", word);
 	if (optopt && (len < 4 || !meant))
 		return cli_usage_error(argv[0], "wrong option -%c", optopt);
 	if (meant)

@@ -361,6 +361,7 @@ static void mistakes(void **state)
 			"wrong option -shared-key-file; did you mean --shared-key-file?" },
 		{ { "-mtu=1400" }, 2, "wrong option -mtu; did you mean --mtu?" },
 		{ { "-x" }, 2, "wrong option -x\n" },
+		{ { "--help=all" }, 2, "--help takes no value\n" },
 		{ { "-xyz", "key" }, 2, "wrong option -x\n" },
 		{ { "--private-key-file", "key", "--address", "10.0.0.1/8" }, 0,
 			"the command line: warning: there is no peer: give its --public-key and "
