@@ -438,10 +438,13 @@ static int change_mtu(struct monitor *monitor, unsigned mtu)
 
 static int refuse_mtu(struct monitor *monitor, unsigned mtu, const char *line)
 {
+	struct config_word key;
+
+	config_key_word(&key, monitor->config, "MTU");
 	monitor_error(monitor,
 		"%s has the %s, not ours, which the kernel would remove for good with an MTU of "
-		"%u, too small for IPv6: MTU = %d or more, or take it off first",
-		monitor->config->device, line, mtu, MTU_IPV6_MIN);
+		"%u, too small for IPv6: %s %d or more, or take it off first",
+		monitor->config->device, line, mtu, key.text, MTU_IPV6_MIN);
 	return -EBUSY;
 }
 
