@@ -2,8 +2,8 @@
 /*
  * Where a device is, as the state file has it behind what is noted of it:
  *
- *     " dev 7 tun0"        here          " dev 7 tun0 of 4242 in PATH"        in a network
- * namespace
+ *     " dev 7 tun0"                     here
+ *     " dev 7 tun0 of 4242 in PATH"     in a network namespace
  *
  * What is at PATH may be another namespace by the time that somebody reads it, with a device of the
  * same name and number; so the namespace's own number is there, too, which the kernel gives no

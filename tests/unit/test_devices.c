@@ -150,7 +150,7 @@ static void another_namespace(void **state)
 	assert_int_equal(error, 0);
 	assert_int_equal(netlink_namespace(netlink), place.namespace);
 	netlink_close(netlink);
-	place.namespace ++;
+	place.namespace += 1;
 	assert_int_equal(device_place_open(&place, &netlink), -ESTALE);
 	place.path = "/proc/self/ns/mnt";
 	assert_int_equal(device_place_open(&place, &netlink), -ESTALE);
