@@ -124,7 +124,7 @@ static const struct config_given *key_before(const struct given *given, const ch
 	if (!*at)
 		return NULL;
 	value = strchr(*at, '=') ? strchr(*at, '=') + 1 : at[1];
-	for (size_t i = 0; i < given->count; i++)
+	for (size_t i = 0; value && i < given->count; i++) /* a switch may have none */
 		if (given->items[i].value == value)
 			return &given->items[i];
 	return NULL;

@@ -340,6 +340,7 @@ static void mistakes(void **state)
 		{ { "--name", "Ada", "Lovelace", "--mtu", "1400" }, 2,
 			"(if it belongs to the value of --name: quotes around that)\n" },
 		{ { "--persistent", "office" }, 2, "or leave the name out\n" },
+		{ { "--persistent", "--", "-x" }, 2, "or leave the name out\n" },
 		{ { "--endpoint", "--shared-key-file", "key" }, 2,
 			"--endpoint has no value before --shared-key-file (one that begins with "
 			"'-' is given as --endpoint=VALUE)\n" },
