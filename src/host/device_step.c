@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/if_tun.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -35,7 +34,7 @@ enum { RESET_TRIES = 50 };
 
 enum { ATTACHED_SIZE = 16 + DEVICE_PLACE_SIZE };
 
-enum { OTHERS_SIZE = 320 };
+enum { OTHERS_SIZE = 64 };
 
 /* ---- where it is ---- */
 
@@ -280,27 +279,18 @@ static const char *own_name(void)
 	return entry ? entry->pw_name : "NAME";
 }
 
-/* Who else the driver takes, but for those who may do anything; empty: nobody. */
+/* Who else the driver takes, but for those who may do anything; empty: nobody. By number: to look a
+ * name up might take a network that is not there yet. */
 static void others_of(const struct device_facts *facts, char who[OTHERS_SIZE])
 {
-	const bool nobody_else =
-		facts->has_owner && (!facts->owner || facts->owner == (uint32_t)geteuid());
-	const struct passwd *user;
-	const struct group *group;
-
-	if (nobody_else) {
-		who[0] = '\0';
-	} else if (facts->has_owner) {
-		user = getpwuid(facts->owner);
-		snprintf(who, OTHERS_SIZE, "the user %s (%u)",
-			user ? user->pw_name : "without a name", facts->owner);
-	} else if (facts->has_group) {
-		group = getgrgid(facts->group);
-		snprintf(who, OTHERS_SIZE, "everybody of the group %s (%u)",
-			group ? group->gr_name : "without a name", facts->group);
-	} else {
+	who[0] = '\0';
+	if (facts->has_owner && facts->owner && facts->owner != (uint32_t)geteuid())
+		snprintf(who, OTHERS_SIZE, "the user with the number %u", facts->owner);
+	else if (!facts->has_owner && facts->has_group)
+		snprintf(who, OTHERS_SIZE, "everybody of the group with the number %u",
+			facts->group);
+	else if (!facts->has_owner)
 		snprintf(who, OTHERS_SIZE, "every user of this host");
-	}
 }
 
 /* A device of one queue is ours alone, as long as we have it. */

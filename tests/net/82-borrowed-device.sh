@@ -62,8 +62,8 @@ while IFS=: read -r options who; do
 		"$(logged a "to which $who.* can attach .*make it without multi_queue" | sed s/0//)"
 	delete_device
 done <<-EOF
-	user nobody multi_queue:the user nobody
-	group nogroup multi_queue:everybody of the group nogroup
+	user nobody multi_queue:the user with the number $(id -u nobody)
+	group nogroup multi_queue:everybody of the group with the number $(getent group nogroup | cut -d : -f 3)
 	multi_queue:every user of this host
 	user root multi_queue
 	user nobody
