@@ -78,6 +78,7 @@ static int open_namespace(struct monitor *monitor, char path[PATH_MAX])
 int device_step_open(struct monitor *monitor)
 {
 	char path[PATH_MAX] = "", why[NETNS_WHY_SIZE];
+	struct config_word key;
 	int error;
 
 	monitor->lasting.ordinary = rights_is_ordinary();
@@ -88,8 +89,9 @@ int device_step_open(struct monitor *monitor)
 	error = open_namespace(monitor, path);
 	if (error) {
 		netns_explain(why, path, error);
-		monitor_error(monitor, "NetworkNamespace = %s: %s",
-			monitor->config->network_namespace, why);
+		config_key_word(&key, monitor->config, "NetworkNamespace");
+		monitor_error(
+			monitor, "%s %s: %s", key.text, monitor->config->network_namespace, why);
 	}
 	return error;
 }

@@ -478,7 +478,8 @@ static unsigned choose_mtu(struct monitor *monitor, char why[MONITOR_TEXT_SIZE])
 	char from[MONITOR_TEXT_SIZE];
 
 	if (config->mtu) {
-		snprintf(why, MONITOR_TEXT_SIZE, "given in the file");
+		snprintf(why, MONITOR_TEXT_SIZE, "given %s",
+			config->from_options ? "by --mtu" : "in the file");
 		return config->mtu;
 	}
 	path = path_mtu(monitor, from);

@@ -168,11 +168,13 @@ static int join(struct monitor *monitor, bool *joined)
 int ethernet_join_bridge(struct monitor *monitor)
 {
 	const struct config *config = monitor->config;
+	struct config_word key;
 	bool joined;
 	const int error = *config->bridge ? join(monitor, &joined) : 0;
 
+	config_key_word(&key, config, "Bridge");
 	if (error)
-		monitor_error(monitor, "Bridge = %s: cannot add %s: %s", config->bridge,
+		monitor_error(monitor, "%s %s: cannot add %s: %s", key.text, config->bridge,
 			config->device, explain(error));
 	else if (monitor->lasting.stays)
 		leave_kept(monitor);

@@ -218,6 +218,8 @@ host_case() {
 	sed -i 's/^Bridge = .*/Bridge = wan/' "$(conf a)"
 	expect_match "a warning of a device" 'Bridge = wan: that is no bridge' "$(ns a "$build/culvert" check "$(conf a)" 2>&1)"
 	refuses 'Bridge = wan: cannot add .*no bridge' ns a "$build/culvert" run "$(conf a)"
+	refuses ' --bridge wan: cannot add .*no bridge' ns a "$build/culvert" run --mode tap --bridge wan --device "$(dev a)" \
+		--shared-key-file "$tmp/shared.key" --listen-port "$port"
 	expect_host_state a "$before_a" "after starts that failed"
 
 	step "the bridge that leads to the peer is not made smaller again and again"
