@@ -51,7 +51,7 @@ static int explain(const char *name, int error)
 			"culvert: %s is running: stop it, with Ctrl-C, SIGTERM or systemctl stop "
 			"culvert@%s, which puts everything back\n",
 			name, name);
-	else
+	else if (error != -EXDEV) /* which has been said */
 		fprintf(stderr, "culvert: %s: not all could be put back: %s%s\n", name,
 			strerror(-error),
 			error == -EPERM || error == -EACCES ? " (only root may: sudo)" : "");

@@ -76,7 +76,8 @@ static void check_value(
 		config_error(parser, line, "%s cannot hold a line break", given->option->name);
 	else if (given->value && strchr(given->value, '#'))
 		config_error(parser, line,
-			"%s cannot hold a '#', with which a comment begins in a tunnel's file",
+			"%s cannot hold a '#', with which a comment begins in a tunnel's file: put "
+			"a command that has one into a script",
 			given->option->name);
 }
 

@@ -395,21 +395,24 @@ static void complain_of_other_kind(struct monitor *monitor, const char *key)
 static void complain_of_mode(struct monitor *monitor, const char *key)
 {
 	const struct config *config = monitor->config;
-	const bool tap = config->tap;
+	const char *wanted = config->tap ? "TAP" : "TUN";
 	struct config_word mode;
-	char ip[NETNS_IP_SIZE], remove[NETNS_IP_SIZE + 96] = "";
+	char ip[NETNS_IP_SIZE], other[NETNS_IP_SIZE + 160];
 
 	config_key_word(&mode, config, "Mode");
 	netns_ip(ip, config->network_namespace);
-	if (monitor->given.tun < 0)
-		snprintf(remove, sizeof(remove),
-			", or remove it if it is of no use: %s link delete dev %s", ip,
-			config->device);
+	if (monitor->given.tun >= 0)
+		snprintf(other, sizeof(other), "hand over a %s device", wanted);
+	else
+		snprintf(other, sizeof(other),
+			"choose another one with %s, or remove it if it is of no use: %s link "
+			"delete dev %s",
+			key, ip, config->device);
 	monitor_error(monitor,
-		"the device %s is a %s device, and with %s %s the tunnel carries %s: choose another "
-		"one with %s%s",
-		config->device, tap ? "TUN" : "TAP", mode.text, tap ? "tap" : "tun",
-		tap ? "Ethernet frames" : "IP packets", key, remove);
+		"the device %s is a %s device, which carries %s: give the tunnel %s %s, or %s",
+		config->device, config->tap ? "TUN" : "TAP",
+		config->tap ? "IP packets" : "Ethernet frames", mode.text,
+		config->tap ? "tun" : "tap", other);
 }
 
 void device_step_complain(struct monitor *monitor, int error)

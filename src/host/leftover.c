@@ -15,6 +15,7 @@
 #include "host/dns_netns.h"
 #include "host/lasting.h"
 #include "host/lock.h"
+#include "host/netns.h"
 #include "host/place.h"
 #include "host/policy.h"
 #include "host/policy_host.h"
@@ -120,18 +121,47 @@ static int open_switch(
 	return error;
 }
 
+/* 0; 1: what was added has gone with its namespace; -EXDEV: it has to be undone there. */
+static int look_where(const char *state_path)
+{
+	const char *name = strrchr(state_path, '/') + 1;
+	char there[NETNS_IP_SIZE];
+	uint64_t inode;
+
+	if (!undo_is_elsewhere(state_path, &inode))
+		return 0;
+	if (!netns_find(inode, there)) {
+		log_line(LOG_NOTICE,
+			"the network namespace that the tunnel was in has gone, with what it had "
+			"added there");
+		return 1;
+	}
+	log_line(LOG_ERR,
+		"the tunnel was in another network namespace, and what it has added is still "
+		"there; to put that back: %s culvert down %.*s",
+		there, (int)(strlen(name) - strlen(".state")), name);
+	return -EXDEV;
+}
+
 int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_switch,
 	void (*told)(const char *what, const char *value))
 {
 	struct undoing undoing = { .state_path = state_path, .told = told };
 	struct undo_lines lines;
 	int error, taken, opened = 0;
+	const int elsewhere = look_where(state_path);
 
+	if (elsewhere < 0)
+		return elsewhere;
 	undo_clean(state_path);
 	error = undo_read(state_path, &lines);
 	if (error)
 		return error;
 	error = undo_walk(state_path, undo_line, &undoing);
+	if (elsewhere) {
+		undo_free(&lines);
+		return error ? error : undo_write(state_path, &lines);
+	}
 	taken = lasting_put_back(state_path, NULL, told);
 	if (!undoing.error)
 		undoing.error = taken;
@@ -182,9 +212,10 @@ int leftover_down(
 		error = lock_take(name, &lock);
 	if (!error)
 		error = netlink_open(&netlink);
-	if (!error) {
-		unlink(socket_path);
+	if (!error)
 		error = leftover_undo(netlink, path, keep_switch, told);
+	if (error != -EXDEV && netlink) {
+		unlink(socket_path);
 		const int dns = put_back_dns(name, told);
 
 		error = error ? error : dns;
@@ -203,6 +234,12 @@ static int close_switch(const struct config *config, char complaint[LEFTOVER_COM
 	struct policy policy;
 	int error = undo_path(path, config->name);
 
+	if (!error && look_where(path) < 0) {
+		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE,
+			"cannot close the kill switch: the tunnel's notes are of another network "
+			"namespace");
+		return -EXDEV;
+	}
 	if (!error)
 		error = policy_make_from_file(&policy, config);
 	if (!error)

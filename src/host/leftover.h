@@ -17,13 +17,15 @@
  * Undoes all that the state file says, the last change first; with keep_switch, a kill switch (and
  * the rules that come with it) is left closed. Only with the tunnel's lock. Each line that was
  * undone is handed to told (NULL: nobody wants to know). 0, or the first -errno: what failed is
- * logged and stays in the file. A socket or a copy that stays is an error only with told.
+ * logged and stays in the file. A socket or a copy that stays is an error only with told. -EXDEV:
+ * it is in another network namespace, and has to be undone there, which is logged; if that has
+ * gone, so has what was added there.
  */
 int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_switch,
 	void (*told)(const char *what, const char *value));
 
 /* `culvert down`: the same, with a netlink socket and the lock of its own, the host's DNS, and
- * without the sockets that are left. -EWOULDBLOCK: the tunnel runs. */
+ * without the sockets that are left. -EWOULDBLOCK: the tunnel runs; -EXDEV as above. */
 int leftover_down(
 	const char *name, bool keep_switch, void (*told)(const char *what, const char *value));
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/log.h"
@@ -58,6 +60,41 @@ void netns_ip(char command[NETNS_IP_SIZE], const char *name)
 		snprintf(command, NETNS_IP_SIZE, "ip -n %s", known);
 	else
 		snprintf(command, NETNS_IP_SIZE, "nsenter --net=%s ip", name);
+}
+
+/* The first of the paths at which there is that namespace, in *found; else it stays. */
+static void find_at(const char *pattern, const struct stat *wanted, char found[PATH_MAX])
+{
+	glob_t paths;
+	struct stat status;
+
+	if (*found || glob(pattern, GLOB_NOSORT, NULL, &paths))
+		return;
+	for (size_t i = 0; i < paths.gl_pathc && !*found; i++)
+		if (!stat(paths.gl_pathv[i], &status) && status.st_ino == wanted->st_ino &&
+			status.st_dev == wanted->st_dev)
+			snprintf(found, PATH_MAX, "%s", paths.gl_pathv[i]);
+	globfree(&paths);
+}
+
+bool netns_find(uint64_t inode, char command[NETNS_IP_SIZE])
+{
+	char path[PATH_MAX] = "";
+	struct stat wanted;
+
+	if (stat("/proc/self/ns/net", &wanted) < 0)
+		return false;
+	wanted.st_ino = inode;
+	find_at(NETNS_DIRECTORY "/*", &wanted, path);
+	find_at("/proc/[0-9]*/ns/net", &wanted, path);
+	if (!*path)
+		return false;
+	if (netns_name(path) && is_plain(path))
+		snprintf(command, NETNS_IP_SIZE, "ip netns exec %s", netns_name(path));
+	else
+		snprintf(
+			command, NETNS_IP_SIZE, "nsenter --net=%s", is_plain(path) ? path : "PATH");
+	return true;
 }
 
 int netns_open(const char *path)

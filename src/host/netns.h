@@ -16,10 +16,14 @@ int netns_path(char path[PATH_MAX], const char *name);
 /* Its name for ip-netns(8), a part of the argument; NULL: it has none, being a path elsewhere. */
 const char *netns_name(const char *name);
 
-/* How ip(8) is called for the namespace at a path, or of a name; NULL: ours. For people to copy into
- * a shell, so one that a shell would not take as it is stands there as PATH. */
+/* How ip(8) is called for the namespace at a path, or of a name; NULL: ours. For people to copy
+ * into a shell, so one that a shell would not take as it is stands there as PATH. */
 enum { NETNS_IP_SIZE = PATH_MAX + 32 };
 void netns_ip(char command[NETNS_IP_SIZE], const char *name);
+
+/* How a command is run in the namespace that has this inode, by its name or by a process in it.
+ * False: there is none, as far as the caller may see. */
+bool netns_find(uint64_t inode, char command[NETNS_IP_SIZE]);
 
 /* The descriptor of the namespace at a path, to be closed. -ENOENT: there is none; -EINVAL: that is
  * no network namespace; other -errno. */

@@ -179,7 +179,8 @@ int routing_clean(struct monitor *monitor)
 		error = leftover_undo(monitor->netlink, routing->state_path, true, NULL);
 	if (error)
 		monitor_error(monitor, "cannot put back what a former start has left: %s",
-			strerror(-error));
+			error == -EXDEV ? "that is in another network namespace"
+					: strerror(-error));
 	return error;
 }
 

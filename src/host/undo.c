@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,17 @@
 #include <unistd.h>
 
 #include "host/place.h"
+
+/* At the head of the file, before a number. */
+static const char head[] = "netns ";
+
+/* 0: nobody can tell. */
+static uint64_t own_namespace(void)
+{
+	struct stat status;
+
+	return stat("/proc/self/ns/net", &status) < 0 ? 0 : status.st_ino;
+}
 
 int undo_path(char path[UNDO_PATH_SIZE], const char *name)
 {
@@ -63,7 +75,8 @@ int undo_read(const char *path, struct undo_lines *lines)
 		return errno == ENOENT ? 0 : -errno;
 	while (!error && getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		error = *line ? undo_append(lines, line) : 0;
+		if (*line && strncmp(line, head, strlen(head)) != 0)
+			error = undo_append(lines, line);
 	}
 	/* For want of memory a line is not read and the file has no error: what would be taken for
 	 * its end is lost for good when it is written again. */
@@ -74,6 +87,17 @@ int undo_read(const char *path, struct undo_lines *lines)
 	if (error)
 		undo_free(lines);
 	return error;
+}
+
+bool undo_is_elsewhere(const char *path, uint64_t *inode)
+{
+	FILE *file = place_read(path);
+	const uint64_t own = own_namespace();
+	const bool known = file && fscanf(file, "netns %" SCNu64, inode) == 1;
+
+	if (file)
+		fclose(file);
+	return known && own && *inode != own;
 }
 
 static int write_lines(const char *path, const struct undo_lines *lines)
@@ -87,6 +111,7 @@ static int write_lines(const char *path, const struct undo_lines *lines)
 			close(fd);
 		return error;
 	}
+	fprintf(file, "%s%" PRIu64 "\n", head, own_namespace());
 	for (size_t i = 0; i < lines->count; i++)
 		fprintf(file, "%s\n", lines->items[i]);
 	if (ferror(file))

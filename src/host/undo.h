@@ -4,6 +4,8 @@
  * outlives the process: NAME.state (host/place.h), one line "WHAT VALUE" a change, in the order of
  * the changes. A line is written before its change is made, so that whoever finds the file can undo
  * all that may have happened. The file is always replaced as a whole; without lines there is none.
+ * At its head stands the network namespace of who wrote it, "netns NUMBER": elsewhere there would
+ * be nothing to undo.
  *
  * Only who holds the tunnel's lock may call these. Errors are -errno; -EINVAL: what has a blank in
  * it, or one of the two a line end.
@@ -13,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "host/place.h"
 
@@ -26,6 +29,10 @@ struct undo_lines {
 
 /* The file of a tunnel. 0, or -ENAMETOOLONG. */
 int undo_path(char path[UNDO_PATH_SIZE], const char *name);
+
+/* Whether the lines are of another network namespace than the caller's, and of which (the inode of
+ * its /proc/PID/ns/net). */
+bool undo_is_elsewhere(const char *path, uint64_t *inode);
 
 /* Adds a line at the end, unless it is there already; removes one, if it is there. */
 int undo_add(const char *path, const char *what, const char *value);

@@ -112,6 +112,10 @@ kill_hard culvert-a
 wait_for 10 "the device goes" no_device a
 expect_closed "after kill -9 of both"
 sleep 0.5
+elsewhere="another network namespace, and what it has added is still there; to put that back: ip netns exec $prefix-a culvert down $tun"
+refuses "$elsewhere" "$build/culvert" down "$tun"
+refuses "$elsewhere" ns b "$build/culvert" run "$(conf a)"
+expect_closed "after a down and a start elsewhere"
 bring_up a
 must ip -n "$prefix-a" link del "$tun"
 wait_for 10 "culvert ends" gone culvert-a

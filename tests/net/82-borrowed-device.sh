@@ -136,7 +136,7 @@ bring_up a
 kill_both_keep
 printf 'copy %s\n' "$tmp" >>"/run/culvert/$(dev a).state"
 refuses 'Is a directory' ns a "$build/culvert" down "$(dev a)"
-expect_equal "what is left to do" "copy $tmp" "$(cat "/run/culvert/$(dev a).state")"
+expect_equal "what is left to do" "copy $tmp" "$(sed 1d "/run/culvert/$(dev a).state")"
 rm "/run/culvert/$(dev a).state"
 expect_same "the device after a down that failed" "$before"
 

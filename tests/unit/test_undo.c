@@ -39,16 +39,22 @@ static int remove_place(void **state)
 	return rmdir(directory); /* fails if something else was left there */
 }
 
+/* Whose the lines are stands before them; where there is none, there is no file. */
 static void assert_file(const char *expected)
 {
-	char text[512] = "";
+	char text[512] = "", head[32] = "";
 	FILE *file = fopen(path, "r");
+	struct stat status;
 
 	if (file) {
+		assert_int_equal(stat("/proc/self/ns/net", &status), 0);
+		snprintf(head, sizeof(head), "netns %ju\n", (uintmax_t)status.st_ino);
 		text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
 		fclose(file);
+		assert_true(*expected);
+		assert_memory_equal(text, head, strlen(head));
 	}
-	assert_string_equal(text, expected);
+	assert_string_equal(text + strlen(head), expected);
 }
 
 static void test_lines(void **state)
@@ -125,6 +131,37 @@ static void test_what_cannot_be_a_line(void **state)
 	assert_int_equal(undo_remove(path, "a\n", "x"), -EINVAL);
 	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(undo_add("/nowhere/at/all", "a", "x"), -ENOENT);
+}
+
+static void write_file(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* What is of a namespace that is not there any more has gone with it; a socket has not. */
+static void test_another_namespace(void **state)
+{
+	struct undo_lines lines;
+	uint64_t inode = 0;
+
+	(void)state;
+	assert_false(undo_is_elsewhere(path, &inode));
+	write_file("rule one\n");
+	assert_false(undo_is_elsewhere(path, &inode));
+	assert_int_equal(undo_add(path, "rule", "two"), 0);
+	assert_false(undo_is_elsewhere(path, &inode));
+	write_file("netns 1\nblock 198.51.100.0/24 table 7777\nsocket /nowhere/at/all.sock\n");
+	assert_true(undo_is_elsewhere(path, &inode));
+	assert_int_equal(inode, 1);
+	assert_int_equal(undo_read(path, &lines), 0);
+	assert_int_equal(lines.count, 2);
+	undo_free(&lines);
+	assert_int_equal(leftover_undo(NULL, path, true, NULL), 0);
+	assert_file("");
 }
 
 static char walked[128];
@@ -338,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_what_cannot_be_a_line),
+		cmocka_unit_test(test_another_namespace),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_no_plain_file),
 		cmocka_unit_test(test_many),
