@@ -206,7 +206,7 @@ host_case() {
 	expect_equal "the address after a restart" "$mac" "$(link_of a .address)"
 	pings ha "${host4[2]}"
 	kill_both a
-	must "$build/culvert" down "$(dev a)"
+	must ns a "$build/culvert" down "$(dev a)"
 	expect_host_state a "$before_a" "after a kill"
 	stop_culvert b
 	expect_host_state b "$before_b" "at the end"
@@ -251,11 +251,11 @@ devices_case() {
 	wait_for 5 "the engine has gone" no_socket_served a
 	is_port a || fail "a device of others was taken out of its bridge"
 	must ip -n "$prefix-a" tuntap del dev "$(dev a)" mode tap
-	must "$build/culvert" down "$(dev a)"
+	must ns a "$build/culvert" down "$(dev a)"
 
 	step "one of another kind"
 	must ip -n "$prefix-a" tuntap add dev "$(dev a)" mode tun
-	refuses 'is a TUN device, and with Mode = tap .*: choose another one with Device =, or remove it if it is of no use: ip link delete dev ' ns a "$build/culvert" run "$(conf a)"
+	refuses 'is a TUN device, which carries IP packets: give the tunnel Mode = tun, or choose another one with Device =, or remove it if it is of no use: ip link delete dev ' ns a "$build/culvert" run "$(conf a)"
 	must ip -n "$prefix-a" tuntap del dev "$(dev a)" mode tun
 
 	step "one that stays, in its bridge"

@@ -155,5 +155,5 @@ for device_kind in tap:"$device" tap:"$device":pi tap:"$device":pi:vnet_hdr; do
 	expect_host_state a "$before" "after $device_kind"
 done
 mv "$tmp/of-packets.conf" "$(conf a)"
-refused 'is a TAP device, and with Mode = tun' tap:"$device"
+refused 'is a TAP device, which carries Ethernet frames: give the tunnel Mode = tap, or hand over a TUN device' tap:"$device"
 pass
