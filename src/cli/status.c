@@ -35,7 +35,8 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 up; 1 it cannot be asked; 2 wrong arguments; 3 not running;\n"
 	"4 degraded: a peer whose Endpoint is in the file is handshaking or unresolved, or\n"
-	"stale or never although it has a PersistentKeepalive; DNS is not in effect; somebody\n"
+	"stale or never although it has a PersistentKeepalive; DNS is not in effect; its\n"
+	"device is not in its bridge; its network namespace is another one by now; somebody\n"
 	"has changed the mark that its routing rules go by; or the tunnel is just starting or\n"
 	"stopping.\n";
 

@@ -48,6 +48,8 @@ struct status {
 	const char *device, *config, *mtu_why, *user, *last_error;
 	const char *network_namespace; /* where the device is; NULL: here */
 	const char *link, *bridge;     /* ip or ethernet; that the device is added to, NULL: none */
+	const char *bridge_lost;       /* the device is not in there, why; NULL: it is */
+	uint64_t network_namespace_lost; /* 0, or its name is another one's by now, or nobody's */
 	const char *dns_backend, *dns_error;
 	const char **dns_servers, **dns_domains;
 	size_t dns_server_count, dns_domain_count; /* no server: the file has no DNS */
@@ -89,8 +91,9 @@ bool status_is_ethernet(const struct status *status);
  * which its rules tell it. */
 bool status_lacks_mark(const struct status *status);
 
-/* Whether it falls short of what its file asks for: it is not running, or DNS is not set, or a peer
- * is missed that has its Endpoint in the file (peer_is_missed). */
+/* Whether it falls short of what its file asks for: it is not running, or DNS is not set, or
+ * its device is not in its bridge or namespace, or a peer is missed that has its Endpoint in the
+ * file (peer_is_missed). */
 bool status_is_degraded(const struct status *status, uint64_t now);
 
 /* For a person; now in Unix time. */

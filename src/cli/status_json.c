@@ -168,8 +168,14 @@ static void put_tunnel(FILE *to, const struct status *status, uint64_t now)
 	fprintf(to, "\"degraded\": %s, ", status_is_degraded(status, now) ? "true" : "false");
 	put_member(to, "device", status->device);
 	put_member(to, "network_namespace", status->network_namespace);
+	fprintf(to, "\"network_namespace_lost\": %s, ",
+		status->network_namespace_lost ? "true" : "false");
 	put_member(to, "link", status->link);
 	put_member(to, "bridge", status->bridge);
+	fprintf(to, "\"bridge_joined\": %s, ",
+		!status->bridge       ? "null"
+		: status->bridge_lost ? "false"
+				      : "true");
 	put_member(to, "config", status->config);
 	put_member(to, "user", status->user);
 	put_number(to, "pid", status->pid);

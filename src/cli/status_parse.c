@@ -16,6 +16,8 @@ static const struct answer_field monitor_fields[] = {
 	ANSWER_TEXT("config", struct status, config),
 	ANSWER_TEXT("link", struct status, link),
 	ANSWER_TEXT("bridge", struct status, bridge),
+	ANSWER_TEXT("bridge_lost", struct status, bridge_lost),
+	ANSWER_NUMBER("network_namespace_lost", struct status, network_namespace_lost),
 	ANSWER_TEXT("mtu_why", struct status, mtu_why),
 	ANSWER_TEXT("user", struct status, user),
 	ANSWER_TEXT("last_error", struct status, last_error),
@@ -271,7 +273,7 @@ bool status_lacks_mark(const struct status *status)
 bool status_is_degraded(const struct status *status, uint64_t now)
 {
 	if (!status->engine_answered || strcmp(status->state, "running") || status->dns_error ||
-		status_lacks_mark(status))
+		status->bridge_lost || status->network_namespace_lost || status_lacks_mark(status))
 		return true;
 	for (size_t i = 0; i < status->peer_count; i++) {
 		const struct peer_facts facts = facts_of(&status->peers[i]);

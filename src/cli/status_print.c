@@ -268,6 +268,29 @@ static void print_routing(FILE *to, const struct status *status)
 	print_line(to, &line);
 }
 
+static void print_link(FILE *to, const struct status *status)
+{
+	struct text line = { 0 };
+
+	if (status->network_namespace && status->network_namespace_lost)
+		text_add(&line,
+			"  %s is not the network namespace any more that the device is in: if it "
+			"was made anew, restart the tunnel",
+			status->network_namespace);
+	print_line(to, &line);
+	if (status_is_ethernet(status)) {
+		text_add(&line, "  link: Ethernet");
+		if (status->bridge)
+			text_add(&line, ", %sin the bridge %s", status->bridge_lost ? "not " : "",
+				status->bridge);
+		if (status->bridge && status->bridge_lost)
+			text_add(&line, ", %s", status->bridge_lost);
+	} else if (status->table) {
+		text_add(&line, "  routes: %" PRIu64 ", table %s", status->routes, status->table);
+	}
+	print_line(to, &line);
+}
+
 static void print_header(FILE *to, const struct status *status, uint64_t now)
 {
 	time_t since_time = (time_t)status->since;
@@ -295,12 +318,7 @@ static void print_header(FILE *to, const struct status *status, uint64_t now)
 	print_line(to, &line);
 	add_offload(&line, status);
 	print_line(to, &line);
-	if (status_is_ethernet(status))
-		text_add(&line, "  link: Ethernet%s%s", status->bridge ? ", in the bridge " : "",
-			status->bridge ? status->bridge : "");
-	else if (status->table)
-		text_add(&line, "  routes: %" PRIu64 ", table %s", status->routes, status->table);
-	print_line(to, &line);
+	print_link(to, status);
 	print_routing(to, status);
 	if (status->network_changed) {
 		text_add(&line, "  network: changed ");

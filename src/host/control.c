@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/log.h"
+#include "host/device_step.h"
 #include "host/dns_file.h"
 #include "host/dns_step.h"
 #include "host/monitor.h"
@@ -191,9 +192,12 @@ static void answer_status(const struct monitor *monitor, struct text *out)
 	text_add(out, "pid=%d\nengine_pid=%d\n", (int)getpid(), (int)monitor->engine);
 	add_line(out, "device", config->device);
 	add_line(out, "network_namespace", config->network_namespace);
+	if (device_step_lost_namespace(monitor))
+		add_line(out, "network_namespace_lost", "1");
 	add_line(out, "config", config->from_options ? NULL : config->path);
 	add_line(out, "link", config->tap ? "ethernet" : "ip");
 	add_line(out, "bridge", config->bridge);
+	add_line(out, "bridge_lost", monitor->bridge_lost);
 	text_add(out, "since=%lld\nmtu=%u\n", (long long)monitor->since, monitor->mtu);
 	add_line(out, "mtu_why", monitor->mtu_why);
 	add_line(out, "user", monitor->user);

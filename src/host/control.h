@@ -4,17 +4,19 @@
  *
  * One request a connection: a line, "status", "reload" or "pause SECONDS". The answer is lines
  * KEY=VALUE and a blank one. status: name, state (starting, running, stopping), pid, engine_pid (0:
- * none), device, config, since (Unix time), mtu (0: not set yet), mtu_why, user, table (auto, off
- * or a number), routes (how many were added), last_error, network_changed (Unix time, once it did),
- * clock_behind (seconds by which the clock is behind a time that has been), routing (what goes by
- * rules), kill_switch (off, on or paused), paused (seconds that are left); with DNS in the file
- * dns_backend (host/dns.h; not told: it is not set), dns_server and dns_domain (any number) and
- * dns_error; then for each peer of the file peer (its public key, base64) and, with an endpoint in
- * the file, endpoint_name (HOST:PORT), resolved (true or false) and resolve_error. What is empty is
- * not told. reload, with which the tunnel's file may be handed over, open, for a monitor that has
- * it as a credential and so cannot read the present one: waiting (again and again until it is done,
- * for which a resolver's helpers may take their time), problem (any number), warning (any number),
- * result (ok or failed). pause: waiting, problem, result.
+ * none), device, network_namespace, network_namespace_lost (1: that is another one by now), link
+ * (ip or ethernet), bridge, bridge_lost (the device is not in there; why), config, since (Unix
+ * time), mtu (0: not set yet), mtu_why, user, table (auto, off or a number), routes (how many were
+ * added), last_error, network_changed (Unix time, once it did), clock_behind (seconds by which the
+ * clock is behind a time that has been), routing (what goes by rules), kill_switch (off, on or
+ * paused), paused (seconds that are left); with DNS in the file dns_backend (host/dns.h; not told:
+ * it is not set), dns_server and dns_domain (any number) and dns_error; then for each peer of the
+ * file peer (its public key, base64) and, with an endpoint in the file, endpoint_name (HOST:PORT),
+ * resolved (true or false) and resolve_error. What is empty is not told. reload, with which the
+ * tunnel's file may be handed over, open, for a monitor that has it as a credential and so cannot
+ * read the present one: waiting (again and again until it is done, for which a resolver's helpers
+ * may take their time), problem (any number), warning (any number), result (ok or failed). pause:
+ * waiting, problem, result.
  */
 #ifndef HOST_CONTROL_H
 #define HOST_CONTROL_H

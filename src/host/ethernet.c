@@ -165,6 +165,58 @@ static int join(struct monitor *monitor, bool *joined)
 	return netlink_link_set_bridge(monitor->inside, monitor->interface, index);
 }
 
+/* For status, behind the bridge's name. */
+static const char *describe_loss(int error)
+{
+	switch (-error) {
+	case ENODEV:
+		return "which is not there";
+	case ENOTSUP:
+		return "which is no bridge";
+	case EPERM:
+		return "to which whoever made the device adds it";
+	default:
+		return "to which it cannot be added";
+	}
+}
+
+static void loss_text(const struct monitor *monitor, char text[MONITOR_TEXT_SIZE])
+{
+	const struct config *config = monitor->config;
+
+	snprintf(text, MONITOR_TEXT_SIZE, "%s is not in the bridge %s any more, %s%s",
+		config->device, config->bridge, monitor->bridge_lost,
+		is_borrowed(monitor) ? "" : ": it is added again when that can be done");
+}
+
+static void tell_of_loss(struct monitor *monitor, int error)
+{
+	const char *before = monitor->bridge_lost;
+	struct device_facts facts;
+	char text[MONITOR_TEXT_SIZE];
+
+	/* With the device the tunnel ends, which is said elsewhere. */
+	if (device_facts_get(monitor->inside, monitor->interface, &facts) == -ENODEV)
+		return;
+	monitor->bridge_lost = describe_loss(error);
+	if (monitor->bridge_lost == before)
+		return;
+	loss_text(monitor, text);
+	monitor_error(monitor, "%s", text);
+}
+
+static void forget_loss(struct monitor *monitor)
+{
+	char text[MONITOR_TEXT_SIZE];
+
+	if (!monitor->bridge_lost)
+		return;
+	loss_text(monitor, text);
+	if (!strcmp(text, monitor->last_error))
+		monitor->last_error[0] = '\0';
+	monitor->bridge_lost = NULL;
+}
+
 int ethernet_join_bridge(struct monitor *monitor)
 {
 	const struct config *config = monitor->config;
@@ -178,6 +230,8 @@ int ethernet_join_bridge(struct monitor *monitor)
 			config->device, explain(error));
 	else if (monitor->lasting.stays)
 		leave_kept(monitor);
+	if (!error)
+		forget_loss(monitor);
 	return error;
 }
 
@@ -185,9 +239,17 @@ void ethernet_find_bridge(struct monitor *monitor)
 {
 	const struct config *config = monitor->config;
 	bool joined;
+	const int error = *config->bridge ? join(monitor, &joined) : 0;
 
-	if (*config->bridge && !join(monitor, &joined) && joined)
+	if (!*config->bridge)
+		return;
+	if (error) {
+		tell_of_loss(monitor, error);
+		return;
+	}
+	if (joined || monitor->bridge_lost)
 		log_line(LOG_INFO, "%s is in the bridge %s again", config->device, config->bridge);
+	forget_loss(monitor);
 }
 
 /* With Persistent it stays, as all that is on the device. */

@@ -138,9 +138,10 @@ struct monitor {
 	bool pre_up_started, post_up_started;
 	bool came_up; /* all steps were done once */
 	bool link_is_up;
-	bool in_bridge;        /* the device was added to one */
-	struct diff installed; /* the addresses and routes that the configuration wants; what the
-				  host refused in a reload is left off */
+	bool in_bridge;          /* the device was added to one */
+	const char *bridge_lost; /* it is not in there any more, why; NULL: it is */
+	struct diff installed;   /* the addresses and routes that the configuration wants; what the
+				    host refused in a reload is left off */
 	size_t addresses_added, routes_added;
 	unsigned mtu;
 	char mtu_why[MONITOR_TEXT_SIZE];
@@ -215,7 +216,8 @@ bool ethernet_has_link_local(const struct monitor *monitor);
 /* Adds the device to its bridge, if it is not there. */
 int ethernet_join_bridge(struct monitor *monitor);
 void ethernet_leave_bridge(struct monitor *monitor);
-/* The same when the network has changed, where there is the bridge: it may have been made anew. */
+/* The same when the network has changed: the bridge may have gone, or have been made anew, or
+ * somebody has taken the device out. Says what is the matter. */
 void ethernet_find_bridge(struct monitor *monitor);
 /* The MTU that the bridge has without our device; 0: there is no bridge, or not yet. */
 unsigned ethernet_bridge_mtu(struct monitor *monitor);

@@ -64,9 +64,13 @@ static void take_link(
 {
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
 
-	/* Bridges tell of their ports under the port's number. */
-	if (mnl_nlmsg_get_payload_len(message) >= sizeof(*link) && link->ifi_family == AF_UNSPEC)
+	/* Bridges tell of their ports under the port's number: ours may have left its bridge. */
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(*link))
+		return;
+	if (link->ifi_family == AF_UNSPEC)
 		news->network |= (unsigned)link->ifi_index != interface;
+	else if (link->ifi_family == AF_BRIDGE)
+		news->network |= (unsigned)link->ifi_index == interface;
 }
 
 void netwatch_take(const struct nlmsghdr *message, const struct netwatch_scope *scope,

@@ -10,12 +10,13 @@ struct nlmsghdr;
 
 /* What is looked for. */
 struct netwatch_scope {
-	unsigned interface; /* the tunnel's own device: what befalls it is no news of the network */
+	unsigned interface; /* the tunnel's own device: what befalls it is no news of the network,
+			       but for bridges that it joins or leaves */
 	uint32_t tables[2]; /* where a removed route may be one of ours; 0: none */
 };
 
 struct netwatch_news {
-	bool network; /* routes, addresses, links or rules changed */
+	bool network; /* routes, addresses, links or rules changed, or our bridge */
 	bool removed; /* a rule, or a route of one of the tables */
 };
 

@@ -60,6 +60,13 @@ link_of() { ip -n "$prefix-$1" -j link show dev "$(dev "$1")" | jq -r ".[0]$2"; 
 is_port() { [ "$(link_of "$1" .master)" = lan ]; }
 port_in_c() { [ "$(ip -n "$prefix-c" -j link show dev "$(dev a)" | jq -r '.[0].master')" = lan ]; }
 is_port_of() { [ "$(link_of "$1" .master)" = "$2" ]; }
+# says_it_is_out NS EXIT-STATUS LINE DEGRADED: what status says of the bridge.
+says_it_is_out() {
+	local result=0
+	"$build/culvert" status "$(dev "$1")" >"$tmp/status" || result=$?
+	[ "$result" = "$2" ] && grep -q "^  link: Ethernet$3" "$tmp/status" &&
+		[ "$(status_of "$1" '| [.degraded, .bridge_joined]' | jq -c .)" = "[$4,$([ "$4" = true ] && echo false || echo true)]" ]
+}
 is_no_port() { [ "$(link_of "$1" .master)" = null ]; }
 
 # file_crosses FROM TO ADDRESS MB: over TCP, every byte of it.
@@ -176,13 +183,24 @@ host_case() {
 	pings ha "${host4[2]}"
 
 	step "the bridge is taken away, and made anew"
+	says_it_is_out a 0 ', in the bridge lan$' false || fail "status: $(cat "$tmp/status")"
 	must ip -n "$prefix-a" link del lan
 	wait_for 5 "it is no port" is_no_port a
+	wait_for 5 "status says it" says_it_is_out a 4 ', not in the bridge lan, which is not there$' true
+	expect_match "the last error" 'is not in the bridge lan any more, which is not there: ' "$(status_of a .last_error)"
+	expect_equal "how often the log says it" 1 "$(grep -c 'not in the bridge lan any more' "$tmp/culvert-a.log")"
 	must ip -n "$prefix-a" link add lan type bridge
 	must ip -n "$prefix-a" link set home master lan
 	must ip -n "$prefix-a" link set lan up
 	wait_for 10 "it is a port again" is_port a
 	pings ha "${host4[2]}" 10
+	wait_for 5 "status says that all is well" says_it_is_out a 0 ', in the bridge lan$' false
+	expect_equal "the last error" null "$(status_of a .last_error)"
+	has_logged a 'is in the bridge lan again' || fail "the log does not say that it is back"
+
+	step "somebody takes it out"
+	must ip -n "$prefix-a" link set "$(dev a)" nomaster
+	wait_for 5 "it is a port again" is_port a
 	must ip -n "$prefix-a" link set "$(dev a)" nomaster
 	must "$build/culvert" reload "$(dev a)"
 	is_port a || fail "a reload does not add the device again"
@@ -247,6 +265,10 @@ devices_case() {
 	must ip -n "$prefix-a" link set "$(dev a)" master lan
 	start_both
 	pings ha "${host4[2]}"
+	must ip -n "$prefix-a" link set "$(dev a)" nomaster
+	wait_for 5 "status says it" says_it_is_out a 4 ', not in the bridge lan, to which whoever made the device adds it$' true
+	must ip -n "$prefix-a" link set "$(dev a)" master lan
+	wait_for 5 "status says that all is well" says_it_is_out a 0 ', in the bridge lan$' false
 	kill_hard culvert-a
 	wait_for 5 "the engine has gone" no_socket_served a
 	is_port a || fail "a device of others was taken out of its bridge"
@@ -319,11 +341,15 @@ devices_case() {
 	pings ha "${host4[2]}"
 	sleep 2 # what the monitor still does about the start would find it, too
 	must ip -n "$prefix-c" link del lan
+	wait_for 5 "status says it" says_it_is_out a 4 ', not in the bridge lan, which is not there$' true
 	must ip -n "$prefix-c" link add lan type bridge
 	must ip -n "$prefix-c" link set home master lan
 	must ip -n "$prefix-c" link set lan up
 	wait_for 10 "it is a port of the new bridge" port_in_c
 	pings ha "${host4[2]}" 10
+	must ip -n "$prefix-c" link set "$(dev a)" nomaster
+	wait_for 5 "it is a port again" port_in_c
+	wait_for 5 "status says that all is well" says_it_is_out a 0 ', in the bridge lan$' false
 	stop_culvert a
 	stop_background culvert-b
 }

@@ -184,6 +184,8 @@ for way in stop down start; do
 	with=$(state_of_d)
 	case $way in
 	stop)
+		expect_match "what status says" "$prefix-d is not the network namespace any more" "$("$build/culvert" status "$device")"
+		expect_equal "what it is for programs" '[true,true]' "$(status_of a '| [.degraded, .network_namespace_lost]' | jq -c .)"
 		expect_match "what a reload says" "NetworkNamespace = $prefix-d is not the one any more" "$("$build/culvert" reload "$device" 2>&1)"
 		end_culvert a
 		;;

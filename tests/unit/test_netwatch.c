@@ -100,6 +100,8 @@ static void test_own_device(void **state)
 	expect(address(&room, RTM_NEWADDR, OURS), false, false);
 	expect(link_message(&room, RTM_NEWLINK, OURS, AF_UNSPEC), false, false);
 	expect(link_message(&room, RTM_DELLINK, OURS, AF_UNSPEC), false, false);
+	expect(link_message(&room, RTM_NEWLINK, OURS, AF_BRIDGE), true, false);
+	expect(link_message(&room, RTM_DELLINK, OURS, AF_BRIDGE), true, false);
 }
 
 /* A table's number may be too large for the head's one byte. */

@@ -392,7 +392,8 @@ static void test_link(void **state)
 	(void)state;
 	parse(&answers);
 	text = print(&answers.status, true);
-	assert_non_null(strstr(text, "\"link\": \"ip\", \"bridge\": null, "));
+	assert_non_null(
+		strstr(text, "\"link\": \"ip\", \"bridge\": null, \"bridge_joined\": null, "));
 	free(text);
 	answers.status.link = "ethernet";
 	answers.status.peers[0].allowed_count = 0;
@@ -411,10 +412,64 @@ static void test_link(void **state)
 	assert_non_null(strstr(text, "  link: Ethernet, in the bridge br0\n"));
 	free(text);
 	text = print(&answers.status, true);
-	assert_non_null(strstr(text, "\"link\": \"ethernet\", \"bridge\": \"br0\", "));
+	assert_non_null(strstr(
+		text, "\"link\": \"ethernet\", \"bridge\": \"br0\", \"bridge_joined\": true, "));
 	assert_non_null(strstr(text, "\"addresses\": 77, "));
 	free(text);
 	drop(&answers);
+}
+
+static void test_lost_bridge(void **state)
+{
+	char answer[] = "name=a\nstate=running\ndevice=a\nlink=ethernet\nbridge=br0\n"
+			"bridge_lost=which is not there\n\n";
+	struct status status = { 0 };
+	char *text;
+
+	(void)state;
+	assert_int_equal(status_parse_monitor(&status, answer), 0);
+	status.engine_answered = true;
+	assert_true(status_is_degraded(&status, NOW));
+	text = print(&status, false);
+	assert_non_null(
+		strstr(text, "  link: Ethernet, not in the bridge br0, which is not there\n"));
+	free(text);
+	text = print(&status, true);
+	assert_non_null(strstr(text, "\"degraded\": true, "));
+	assert_non_null(strstr(text, "\"bridge\": \"br0\", \"bridge_joined\": false, "));
+	expect_members_once(text);
+	free(text);
+	status.bridge_lost = NULL;
+	assert_false(status_is_degraded(&status, NOW));
+	status_free(&status);
+}
+
+static void test_lost_namespace(void **state)
+{
+	char answer[] = "name=a\nstate=running\ndevice=a\nnetwork_namespace=blue\n"
+			"network_namespace_lost=1\n\n";
+	struct status status = { 0 };
+	char *text;
+
+	(void)state;
+	assert_int_equal(status_parse_monitor(&status, answer), 0);
+	status.engine_answered = true;
+	assert_true(status_is_degraded(&status, NOW));
+	text = print(&status, false);
+	assert_non_null(strstr(text,
+		"  blue is not the network namespace any more that the device is in: if it "
+		"was made anew, restart the tunnel\n"));
+	free(text);
+	text = print(&status, true);
+	assert_non_null(strstr(
+		text, "\"network_namespace\": \"blue\", \"network_namespace_lost\": true, "));
+	free(text);
+	status.network_namespace_lost = 0;
+	assert_false(status_is_degraded(&status, NOW));
+	text = print(&status, false);
+	assert_null(strstr(text, "blue is not"));
+	free(text);
+	status_free(&status);
 }
 
 static void test_offload(void **state)
@@ -513,6 +568,8 @@ int main(void)
 		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_link),
+		cmocka_unit_test(test_lost_bridge),
+		cmocka_unit_test(test_lost_namespace),
 		cmocka_unit_test(test_offload),
 		cmocka_unit_test(test_dns),
 		cmocka_unit_test(test_characters),
