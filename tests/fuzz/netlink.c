@@ -182,9 +182,9 @@ static void expect_news(uint16_t type, const uint8_t *family, size_t family_len,
 		script.expected.network |=
 			((const struct ifaddrmsg *)family)->ifa_index != INTERFACE;
 	} else if ((type == RTM_NEWLINK || type == RTM_DELLINK) && family_len >= 16) {
-		script.expected.network |=
-			family[0] == AF_UNSPEC &&
-			((const struct ifinfomsg *)family)->ifi_index != INTERFACE;
+		const bool own = ((const struct ifinfomsg *)family)->ifi_index == INTERFACE;
+
+		script.expected.network |= family[0] == (own ? AF_BRIDGE : AF_UNSPEC);
 	} else if ((type == RTM_NEWROUTE || type == RTM_DELROUTE) && family_len >= 12 &&
 		   !(route->rtm_flags & RTM_F_CLONED)) {
 		find_number(attributes, count, RTA_OIF, &number);
