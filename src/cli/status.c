@@ -150,10 +150,21 @@ static int ask_for_left(struct asked_list *list)
 	return larger && !error ? CLI_OK : CLI_FAILED;
 }
 
+/* Of tunnels that are other users', of which one's own know nothing. */
+static int tell_of_others(const struct text *others, bool any_of_own)
+{
+	if (!others->len)
+		return CLI_OK;
+	fprintf(stderr, "culvert: there are tunnels that only root may ask: %s (sudo)\n",
+		others->bytes);
+	return any_of_own ? CLI_OK : CLI_FAILED;
+}
+
 static int ask_all(struct asked_list *list)
 {
 	int status = CLI_OK, error;
 	char name[CLI_NAME_SIZE];
+	struct text others = { 0 };
 	glob_t found;
 
 	error = cli_find_sockets(&found);
@@ -162,18 +173,23 @@ static int ask_all(struct asked_list *list)
 	list->items = calloc(found.gl_pathc + 1, sizeof(*list->items));
 	for (size_t i = 0; list->items && i < found.gl_pathc; i++) {
 		error = ask_tunnel(found.gl_pathv[i], &list->items[list->count]);
-		if (!error) {
+		if (!error)
 			list->count++;
-		} else if (error != -ENOENT && error != -ECONNREFUSED) {
-			/* The others may well be left over from a tunnel that was killed. */
-			status = place_name(name, sizeof(name), found.gl_pathv[i])
-					 ? CLI_FAILED
-					 : cli_unreachable(cli_harmless(name), error);
-		}
+		else if (error == -ENOENT || error == -ECONNREFUSED)
+			continue; /* left over from a tunnel that was killed, it may well be */
+		else if (place_name(name, sizeof(name), found.gl_pathv[i]))
+			status = CLI_FAILED;
+		else if (error == -EACCES)
+			text_add(&others, "%s%s", others.len ? ", " : "", cli_harmless(name));
+		else
+			status = cli_unreachable(cli_harmless(name), error);
 	}
 	globfree(&found);
 	if (list->items && ask_for_left(list))
 		status = CLI_FAILED;
+	if (tell_of_others(&others, list->count))
+		status = CLI_FAILED;
+	text_free(&others);
 	return list->items ? status : CLI_FAILED;
 }
 

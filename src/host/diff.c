@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,29 +14,41 @@
 #include "host/netlink.h"
 #include "host/resolve.h"
 
-const char *diff_refusal(const struct config *old, const struct config *new)
+/* Either may be NULL: not given. */
+static bool differ(const char *old, const char *new)
 {
-	if (strcmp(old->device, new->device))
-		return "Device cannot change while the tunnel runs: restart it";
-	if (!old->network_namespace != !new->network_namespace ||
-		(old->network_namespace && strcmp(old->network_namespace, new->network_namespace)))
-		return "NetworkNamespace cannot change while the tunnel runs: restart it";
-	if (old->persistent != new->persistent)
-		return "Persistent cannot change while the tunnel runs: restart it";
-	if (old->tap != new->tap)
-		return "Mode cannot change while the tunnel runs: restart it";
-	if (strcmp(old->bridge, new->bridge))
-		return "Bridge cannot change while the tunnel runs: restart it";
-	if (old->shared_key.given != new->shared_key.given)
-		return "a shared key and public keys cannot replace each other while the tunnel "
-		       "runs: restart it";
-	if (!old->user != !new->user || (old->user && strcmp(old->user, new->user)))
-		return "User cannot change while the tunnel runs: restart it";
-	if (old->offload != new->offload)
-		return "Offload cannot change while the tunnel runs: restart it";
-	if (!old->metrics != !new->metrics || (old->metrics && strcmp(old->metrics, new->metrics)))
-		return "Metrics cannot change while the tunnel runs: restart it";
-	return NULL;
+	return !old != !new || (old && strcmp(old, new));
+}
+
+const char *diff_refusal(
+	const struct config *old, const struct config *new, char text[DIFF_REFUSAL_SIZE])
+{
+	const struct {
+		const char *name;
+		bool differs;
+	} keys[] = {
+		{ "Device", differ(old->device, new->device) },
+		{ "NetworkNamespace", differ(old->network_namespace, new->network_namespace) },
+		{ "Persistent", old->persistent != new->persistent },
+		{ "Mode", old->tap != new->tap },
+		{ "Bridge", differ(old->bridge, new->bridge) },
+		{ "what the keys are (a shared key, or public keys)",
+			old->shared_key.given != new->shared_key.given },
+		{ "User", differ(old->user, new->user) },
+		{ "Offload", old->offload != new->offload },
+		{ "Metrics", differ(old->metrics, new->metrics) },
+	};
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (keys[i].differs)
+			len += (size_t)snprintf(text + len, DIFF_REFUSAL_SIZE - len, "%s%s",
+				len ? ", " : "", keys[i].name);
+	if (!len)
+		return NULL;
+	snprintf(text + len, DIFF_REFUSAL_SIZE - len,
+		" cannot change while the tunnel runs: restart it");
+	return text;
 }
 
 static bool same_strings(const struct config_strings *a, const struct config_strings *b)

@@ -27,9 +27,11 @@ struct diff {
 	struct diff_routes routes_added;   /* longest prefix first */
 };
 
-/* What a running tunnel cannot change: a sentence of what to do, or NULL if there is nothing of it.
- */
-const char *diff_refusal(const struct config *old, const struct config *new);
+/* What a running tunnel cannot change: a sentence of all that and of what to do, or NULL if there
+ * is nothing of it. */
+enum { DIFF_REFUSAL_SIZE = 256 };
+const char *diff_refusal(
+	const struct config *old, const struct config *new, char text[DIFF_REFUSAL_SIZE]);
 
 /* A reload runs no hooks: adds a sentence of when those that differ are run; nothing if none does.
  */

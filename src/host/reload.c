@@ -47,7 +47,7 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
-	char text[RIGHTS_REFUSAL_SIZE], why[INHERITED_WHY_SIZE];
+	char differs[DIFF_REFUSAL_SIZE], text[RIGHTS_REFUSAL_SIZE], why[INHERITED_WHY_SIZE];
 	const char *refusal;
 	int error;
 
@@ -74,7 +74,7 @@ static struct config *load(struct monitor *monitor, struct text *answer)
 	config_problems_free(&problems);
 	if (error)
 		return NULL;
-	refusal = diff_refusal(monitor->config, config);
+	refusal = diff_refusal(monitor->config, config, differs);
 	if (!refusal)
 		refusal = routing_refusal(monitor, config);
 	if (!refusal)

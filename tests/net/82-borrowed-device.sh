@@ -73,6 +73,10 @@ equip
 start_as_nobody
 wait_as_nobody
 ! has_logged a "can attach" || fail "its own user is somebody else"
+pings_both a b
+own=$(nobody status 2>"$tmp/others") || fail "status of a tunnel that is up ends with $?"
+expect_match "its user's status" "$(dev a)" "$own"
+expect_match "what is said of root's" "only root may ask: .*$(dev b)" "$(cat "$tmp/others")"
 stop_as_nobody
 delete_device
 

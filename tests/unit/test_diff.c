@@ -119,6 +119,7 @@ static void test_nothing(void **state)
 {
 	struct made old, new;
 	struct diff diff;
+	char text[DIFF_REFUSAL_SIZE];
 
 	(void)state;
 	make(&old, "10.9.0.1/24 fd00::1/64");
@@ -131,7 +132,7 @@ static void test_nothing(void **state)
 	assert_int_equal(diff.set.len, 0);
 	assert_int_equal(diff.addresses_added.count + diff.addresses_removed.count, 0);
 	assert_int_equal(diff.routes_added.count + diff.routes_removed.count, 0);
-	assert_null(diff_refusal(&old.config, &new.config));
+	assert_null(diff_refusal(&old.config, &new.config, text));
 	diff_free(&diff);
 }
 
@@ -301,51 +302,64 @@ static void test_forgotten_keys(void **state)
 static void test_refusal(void **state)
 {
 	static char nobody[] = "nobody", other[] = "other", place[] = "127.0.0.1:1";
+	char text[DIFF_REFUSAL_SIZE];
 	struct made old, new;
 
 	(void)state;
 	make(&old, "");
 	make(&new, "");
 	strcpy(new.config.device, "wg1");
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Device"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "Device"));
 	make(&new, "");
 	new.config.tap = true;
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Mode"));
-	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "Mode"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "Mode"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config, text), "Mode"));
 	old.config.tap = true;
 	strcpy(new.config.bridge, "br0");
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Bridge"));
-	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "Bridge"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "Bridge"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config, text), "Bridge"));
 	strcpy(old.config.bridge, "br0");
-	assert_null(diff_refusal(&old.config, &new.config));
+	assert_null(diff_refusal(&old.config, &new.config, text));
 	make(&old, "");
 	make_shared(&new, 0x77);
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "shared key"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "shared key"));
 	make(&new, "");
 	new.config.user = nobody;
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "User"));
-	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "User"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "User"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config, text), "User"));
 	old.config.user = other;
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "User"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "User"));
 	old.config.user = nobody;
-	assert_null(diff_refusal(&old.config, &new.config));
+	assert_null(diff_refusal(&old.config, &new.config, text));
 	new.config.offload = FASTPATH_UDP;
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Offload"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "Offload"));
 	old.config.offload = FASTPATH_UDP;
-	assert_null(diff_refusal(&old.config, &new.config));
+	assert_null(diff_refusal(&old.config, &new.config, text));
 	new.config.persistent = true;
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Persistent"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "Persistent"));
 	old.config.persistent = true;
 	new.config.network_namespace = nobody;
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "NetworkNamespace"));
-	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "NetworkNamespace"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "NetworkNamespace"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config, text), "NetworkNamespace"));
 	old.config.network_namespace = other;
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "NetworkNamespace"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "NetworkNamespace"));
 	old.config.network_namespace = nobody;
-	assert_null(diff_refusal(&old.config, &new.config));
+	assert_null(diff_refusal(&old.config, &new.config, text));
 	new.config.metrics = place;
-	assert_non_null(strstr(diff_refusal(&old.config, &new.config), "Metrics"));
-	assert_non_null(strstr(diff_refusal(&new.config, &old.config), "Metrics"));
+	assert_non_null(strstr(diff_refusal(&old.config, &new.config, text), "Metrics"));
+	assert_non_null(strstr(diff_refusal(&new.config, &old.config, text), "Metrics"));
+	make(&old, "");
+	assert_string_equal(diff_refusal(&old.config, &new.config, text),
+		"NetworkNamespace, Persistent, User, Offload, Metrics cannot change while the "
+		"tunnel runs: restart it");
+	make_shared(&old, 0x77);
+	old.config.tap = true;
+	strcpy(old.config.device, "wg1");
+	strcpy(old.config.bridge, "br0");
+	assert_string_equal(diff_refusal(&old.config, &new.config, text),
+		"Device, NetworkNamespace, Persistent, Mode, Bridge, what the keys are (a shared "
+		"key, or public keys), User, Offload, Metrics cannot change while the tunnel runs: "
+		"restart it");
 }
 
 /* "10.0.0.0/8 254, ..." */
