@@ -36,7 +36,7 @@ if command -v systemd-analyze >/dev/null; then
 	verified() { # WHAT
 		local said
 		said=$(systemd-analyze verify --man=no "$units/culvert.target" "$units/culvert@x.service" "$units/culvert@x.socket" \
-			"$units/culvert-block@x.service" "$units/culvert-netns@work.service" 2>&1 | grep -F -e "$units" -e culvert)
+			"$units/culvert-block@x.service" "$units/culvert-netns@vpn.service" 2>&1 | grep -F -e "$units" -e culvert)
 		expect_equal "what systemd says of $1" "" "$said"
 	}
 	# The tenths of the exposure level.

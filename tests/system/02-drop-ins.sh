@@ -49,14 +49,14 @@ install_namespace() {
 		sed 's/^#Requires/Requires/; s/^#After/After/' network-namespace.conf \
 		    >/etc/systemd/system/culvert@site.service.d/network-namespace.conf
 	COMMANDS
-	grep -q '^Requires=culvert-netns@work.service' "$place/$service.d/network-namespace.conf" || fail "the example names no namespace"
+	grep -q '^Requires=culvert-netns@vpn.service' "$place/$service.d/network-namespace.conf" || fail "the example names no namespace"
 	cat >"$place/user.service" <<-UNIT
 		[Unit]
 		Requires=$service
 		After=$service
 		[Service]
-		NetworkNamespacePath=/run/netns/work
-		BindReadOnlyPaths=/etc/netns/work/resolv.conf:/etc/resolv.conf
+		NetworkNamespacePath=/run/netns/vpn
+		BindReadOnlyPaths=/etc/netns/vpn/resolv.conf:/etc/resolv.conf
 		ExecStart=/bin/sh -c 'cat /etc/resolv.conf; exec ping -n ${inside4[a]}'
 	UNIT
 	must in_tree b systemctl enable "$service"
@@ -139,7 +139,7 @@ add_machine b
 make_keys a b
 write_a "" ""
 without_port a
-write_b "NetworkNamespace = work\nDNS = 192.0.2.53, corp.example\nPostUp = nsenter --net=/run/netns/work ping -n -c 1 127.0.0.1"
+write_b "NetworkNamespace = vpn\nDNS = 192.0.2.53, corp.example\nPostUp = nsenter --net=/run/netns/vpn ping -n -c 1 127.0.0.1"
 install_without_root
 install_namespace
 boot a
@@ -183,10 +183,10 @@ wait_for 20 "the tunnel is back" is_up
 step "stop: nothing is left there"
 must on b systemctl stop "$service"
 wait_for 5 "the service that uses it ends" unit_is b user.service ActiveState inactive
-expect_match "the namespace's network" "^lo [^[:space:]]*$" "$(on b ip -n work -br link | awk '{ print $1, $2 }')"
-expect_equal "its routes" "" "$(on b ip -n work route)"
+expect_match "the namespace's network" "^lo [^[:space:]]*$" "$(on b ip -n vpn -br link | awk '{ print $1, $2 }')"
+expect_equal "its routes" "" "$(on b ip -n vpn route)"
 [ ! -e "$(root_of b)/etc/netns" ] || fail "there is /etc/netns"
-must on b systemctl stop culvert-netns@work.service
+must on b systemctl stop culvert-netns@vpn.service
 expect_equal "namespaces" "" "$(on b ip netns)"
 back_as_before b "after the stop"
 

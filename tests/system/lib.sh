@@ -138,8 +138,8 @@ make_base() {
 # lay_over LOWER NAME: $tmp/NAME/root, a tree that begins as LOWER. A copy where there is no overlay.
 lay_over() {
 	local place=$tmp/$2
-	mkdir -p "$place/root" "$place/upper" "$place/work"
-	mount -t overlay overlay -o "lowerdir=$1,upperdir=$place/upper,workdir=$place/work" "$place/root" 2>/dev/null ||
+	mkdir -p "$place/root" "$place/upper" "$place/scratch"
+	mount -t overlay overlay -o "lowerdir=$1,upperdir=$place/upper,workdir=$place/scratch" "$place/root" 2>/dev/null ||
 		must cp -a "$1/." "$place/root"
 }
 

@@ -125,7 +125,7 @@ static void what_is_right(void **state)
 		SHARED "Address = 10.9.0.1\nTable = off\n" PORT "[Peer]\n",
 		SHARED "Address = 10.9.0.1\nPostUp = ip route add x\n" PORT "[Peer]\n",
 		SHARED "Mode = tap\nBridge = br0\n" PORT "[Peer]\n",
-		SHARED "NetworkNamespace = work\n" PORT "[Peer]\n",
+		SHARED "NetworkNamespace = vpn\n" PORT "[Peer]\n",
 		SHARED "PreUp = ip address add x dev %i\n" PORT "[Peer]\n",
 		/* as WireGuard's are */
 		OWN "Address = 10.0.0.2/32\n" PEER IPS ENDPOINT,

@@ -216,7 +216,7 @@ static void every_key_reaches_its_field(void **state)
 
 static void namespaces(void **state)
 {
-	static const char *const values[] = { "work", "/run/netns/work", "/proc/1/ns/net",
+	static const char *const values[] = { "vpn", "/run/netns/vpn", "/proc/1/ns/net",
 		"a.b-c_d" };
 	char file[256];
 
