@@ -209,7 +209,7 @@ host_case() {
 	sed -i 's/^Bridge = lan/Bridge = other/' "$(conf a)"
 	refuses 'Bridge cannot change' "$build/culvert" reload "$(dev a)"
 	sed -i '/^Bridge/d; s/^Mode = tap/Mode = tun/' "$(conf a)"
-	refuses 'Mode cannot change' "$build/culvert" reload "$(dev a)"
+	refuses 'Mode, Bridge cannot change' "$build/culvert" reload "$(dev a)"
 
 	step "what differs between the ends is said at both"
 	stop_culvert a
