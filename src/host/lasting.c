@@ -103,29 +103,16 @@ bool lasting_was_ours(const struct monitor *monitor)
 	return has;
 }
 
-/* Whether a line of the state file is of a device that was kept. */
-static bool is_kept(const char *line)
+/* Whether a line of the state file is of no device that was kept. */
+static bool is_not_kept(const char *line)
 {
-	return begins(line, KEPT);
+	return !begins(line, KEPT);
 }
 
 /* The notes of the device of an earlier start are of no more use: it has gone. */
 static int forget_kept(const char *state_path, const char *but)
 {
-	struct undo_lines lines, rest = { 0 };
-	int error = undo_read(state_path, &lines);
-
-	for (size_t i = 0; !error && i < lines.count; i++) {
-		if (!is_kept(lines.items[i]))
-			error = undo_append(&rest, lines.items[i]);
-	}
-	if (!error && but)
-		error = undo_append(&rest, but);
-	if (!error)
-		error = undo_write(state_path, &rest);
-	undo_free(&lines);
-	undo_free(&rest);
-	return error;
+	return undo_filter(state_path, is_not_kept, but);
 }
 
 int lasting_keep(struct monitor *monitor, bool keep)

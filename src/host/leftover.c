@@ -10,6 +10,7 @@
 
 #include "engine/listener.h"
 #include "engine/log.h"
+#include "host/device_place.h"
 #include "host/device_step.h"
 #include "host/dns.h"
 #include "host/dns_netns.h"
@@ -53,13 +54,14 @@ static const struct kind {
 	const char *what;
 	int (*undo)(const char *state_path, const char *value);
 	bool harmless; /* left behind, it is in no tunnel's way */
+	bool file;     /* whichever network namespace we are in */
 } kinds[] = {
-	{ SYSCTL_WHAT, sysctl_put_back, false },
-	{ DNS_NETNS_FILE, dns_netns_undo_file, false },
-	{ DNS_NETNS_MADE, dns_netns_undo_directory, true },
-	{ DEVICE_STEP_ATTACHED, device_step_undo, true },
-	{ LEFTOVER_SOCKET, remove_socket, true },
-	{ LEFTOVER_COPY, remove_copy, true },
+	{ SYSCTL_WHAT, sysctl_put_back, false, false },
+	{ DNS_NETNS_FILE, dns_netns_undo_file, false, true },
+	{ DNS_NETNS_MADE, dns_netns_undo_directory, true, true },
+	{ DEVICE_STEP_ATTACHED, device_step_undo, true, false },
+	{ LEFTOVER_SOCKET, remove_socket, true, true },
+	{ LEFTOVER_COPY, remove_copy, true, true },
 };
 
 struct undoing {
@@ -81,12 +83,22 @@ static void undo_with(const struct kind *kind, struct undoing *undoing, const ch
 		undoing->error = error;
 }
 
-static int undo_line(void *context, const char *what, const char *value)
+/* By the first word of a line, which is so long; NULL: of none of these. */
+static const struct kind *find_kind(const char *what, size_t len)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if (!strcmp(kinds[i].what, what))
-			undo_with(&kinds[i], context, value);
+		if (strlen(kinds[i].what) == len && !memcmp(kinds[i].what, what, len))
+			return &kinds[i];
 	}
+	return NULL;
+}
+
+static int undo_line(void *context, const char *what, const char *value)
+{
+	const struct kind *kind = find_kind(what, strlen(what));
+
+	if (kind)
+		undo_with(kind, context, value);
 	return 0;
 }
 
@@ -121,8 +133,22 @@ static int open_switch(
 	return error;
 }
 
-/* 0; 1: what was added has gone with its namespace; -EXDEV: it has to be undone there. */
-static int look_where(const char *state_path)
+/* Whether it holds for whichever network namespace we are in: a file, or a device in a namespace
+ * that the line names. */
+static bool holds_here(const char *line)
+{
+	const struct kind *kind = find_kind(line, strcspn(line, " "));
+	const char *device = strstr(line, " dev ");
+	struct device_place place;
+
+	if (kind && kind->file)
+		return true;
+	return device && device_place_read(device, &place) && place.path;
+}
+
+/* Afterwards the notes are of this network namespace. 0; -EXDEV, said already: they are of another,
+ * to be undone there; other -errno. */
+static int settle_where(const char *state_path)
 {
 	const char *name = strrchr(state_path, '/') + 1;
 	char there[NETNS_IP_SIZE];
@@ -132,9 +158,9 @@ static int look_where(const char *state_path)
 		return 0;
 	if (!netns_find(inode, there)) {
 		log_line(LOG_NOTICE,
-			"the network namespace that the tunnel was in has gone, with what it had "
-			"added there");
-		return 1;
+			"the network namespace that the tunnel was in is not to be found any more: "
+			"what it had added there is forgotten");
+		return undo_filter(state_path, holds_here, NULL);
 	}
 	log_line(LOG_ERR,
 		"the tunnel was in another network namespace, and what it has added is still "
@@ -148,20 +174,15 @@ int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_swi
 {
 	struct undoing undoing = { .state_path = state_path, .told = told };
 	struct undo_lines lines;
-	int error, taken, opened = 0;
-	const int elsewhere = look_where(state_path);
+	int taken, opened = 0, error = settle_where(state_path);
 
-	if (elsewhere < 0)
-		return elsewhere;
+	if (error)
+		return error;
 	undo_clean(state_path);
 	error = undo_read(state_path, &lines);
 	if (error)
 		return error;
 	error = undo_walk(state_path, undo_line, &undoing);
-	if (elsewhere) {
-		undo_free(&lines);
-		return error ? error : undo_write(state_path, &lines);
-	}
 	taken = lasting_put_back(state_path, NULL, told);
 	if (!undoing.error)
 		undoing.error = taken;
@@ -196,33 +217,42 @@ static bool left_anything(const char *name)
 	return false;
 }
 
+static int put_back(const char *name, const char *state_path, bool keep_switch,
+	void (*told)(const char *what, const char *value))
+{
+	char socket_path[PLACE_PATH_SIZE];
+	struct netlink *netlink;
+	int dns, error = place_path(socket_path, name, "sock");
+
+	if (!error)
+		error = netlink_open(&netlink);
+	if (error)
+		return error;
+	error = leftover_undo(netlink, state_path, keep_switch, told);
+	netlink_close(netlink);
+	if (error == -EXDEV)
+		return error;
+	unlink(socket_path);
+	dns = put_back_dns(name, told);
+	return error ? error : dns;
+}
+
 int leftover_down(
 	const char *name, bool keep_switch, void (*told)(const char *what, const char *value))
 {
-	char path[UNDO_PATH_SIZE], socket_path[PLACE_PATH_SIZE];
-	struct netlink *netlink = NULL;
-	int lock = -1, error = undo_path(path, name);
+	char state_path[UNDO_PATH_SIZE];
+	int lock, error = undo_path(state_path, name);
 
-	if (!error)
-		error = place_path(socket_path, name, "sock");
+	if (error)
+		return error;
 	/* Of other users, those who could have run none are told that they may not. */
-	if (!error && (!geteuid() || rights_is_ordinary()) && !left_anything(name))
+	if ((!geteuid() || rights_is_ordinary()) && !left_anything(name))
 		return 0;
-	if (!error)
-		error = lock_take(name, &lock);
-	if (!error)
-		error = netlink_open(&netlink);
-	if (!error)
-		error = leftover_undo(netlink, path, keep_switch, told);
-	if (error != -EXDEV && netlink) {
-		unlink(socket_path);
-		const int dns = put_back_dns(name, told);
-
-		error = error ? error : dns;
-	}
-	netlink_close(netlink);
-	if (lock >= 0)
-		close(lock);
+	error = lock_take(name, &lock);
+	if (error)
+		return error;
+	error = put_back(name, state_path, keep_switch, told);
+	close(lock);
 	return error;
 }
 
@@ -234,11 +264,13 @@ static int close_switch(const struct config *config, char complaint[LEFTOVER_COM
 	struct policy policy;
 	int error = undo_path(path, config->name);
 
-	if (!error && look_where(path) < 0) {
+	if (!error)
+		error = settle_where(path);
+	if (error == -EXDEV) {
 		snprintf(complaint, LEFTOVER_COMPLAINT_SIZE,
 			"cannot close the kill switch: the tunnel's notes are of another network "
 			"namespace");
-		return -EXDEV;
+		return error;
 	}
 	if (!error)
 		error = policy_make_from_file(&policy, config);

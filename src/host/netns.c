@@ -62,6 +62,16 @@ void netns_ip(char command[NETNS_IP_SIZE], const char *name)
 		snprintf(command, NETNS_IP_SIZE, "nsenter --net=%s ip", name);
 }
 
+int netns_own(uint64_t *inode)
+{
+	struct stat status;
+
+	if (stat("/proc/self/ns/net", &status) < 0)
+		return -errno;
+	*inode = status.st_ino;
+	return 0;
+}
+
 /* The first of the paths at which there is that namespace, in *found; else it stays. */
 static void find_at(const char *pattern, const struct stat *wanted, char found[PATH_MAX])
 {

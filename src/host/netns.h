@@ -21,6 +21,9 @@ const char *netns_name(const char *name);
 enum { NETNS_IP_SIZE = PATH_MAX + 32 };
 void netns_ip(char command[NETNS_IP_SIZE], const char *name);
 
+/* The inode of the caller's. 0; -ENOENT without /proc; other -errno. */
+int netns_own(uint64_t *inode);
+
 /* How a command is run in the namespace that has this inode, by its name or by a process in it.
  * False: there is none, as far as the caller may see. */
 bool netns_find(uint64_t inode, char command[NETNS_IP_SIZE]);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Kernel settings that tunnels share. A line is "KEY BEFORE NAMESPACE", the network namespace by
- * its inode: tunnels of others are none of our business. */
+/* Kernel settings that tunnels share. A line is "KEY BEFORE". */
 #include "host/sysctl.h"
 
 #include <errno.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/lock.h"
@@ -18,17 +16,6 @@
 #include "host/undo.h"
 
 enum { LINE_SIZE = 160, KEY_SIZE = 96 };
-
-/* 0 or -errno: then nobody can tell whose a line is. */
-static int own_namespace(unsigned long long *inode)
-{
-	struct stat status;
-
-	if (stat("/proc/self/ns/net", &status) < 0)
-		return -errno;
-	*inode = status.st_ino;
-	return 0;
-}
 
 static int open_key(const char *key, int flags)
 {
@@ -70,27 +57,36 @@ static int write_key(const char *key, int value)
 /* What is looked for in state files. */
 struct search {
 	const char *key;
-	unsigned long long namespace;
 	int before;
 };
+
+static bool parse(const char *value, char key[KEY_SIZE], int *before)
+{
+	return sscanf(value, "%95s %d", key, before) == 2;
+}
 
 static int compare_line(void *context, const char *what, const char *value)
 {
 	struct search *search = context;
-	unsigned long long namespace;
 	char key[KEY_SIZE];
 	int before;
 
-	if (strcmp(what, SYSCTL_WHAT) ||
-		sscanf(value, "%95s %d %llu", key, &before, &namespace) != 3 ||
-		strcmp(key, search->key) || namespace != search->namespace)
+	if (strcmp(what, SYSCTL_WHAT) || !parse(value, key, &before) || strcmp(key, search->key))
 		return 0;
 	search->before = before;
 	return 1;
 }
 
-/* Whether a tunnel (other than that of except, which may be NULL), whoever runs it, has noted the
- * key, and what it was before that. */
+static bool noted_in(struct search *search, const char *state_path)
+{
+	uint64_t inode;
+
+	return !undo_is_elsewhere(state_path, &inode) &&
+	       undo_walk(state_path, compare_line, search) == 1;
+}
+
+/* Whether a tunnel of this network namespace (other than that of except, which may be NULL),
+ * whoever runs it, has noted the key, and what it was before that. */
 static bool noted(struct search *search, const char *except)
 {
 	glob_t states = { 0 };
@@ -100,7 +96,7 @@ static bool noted(struct search *search, const char *except)
 	glob(PLACE_USERS "/*.state", GLOB_APPEND, NULL, &states);
 	for (size_t i = 0; !found && i < states.gl_pathc; i++)
 		found = !(except && !strcmp(states.gl_pathv[i], except)) &&
-			undo_walk(states.gl_pathv[i], compare_line, search) == 1;
+			noted_in(search, states.gl_pathv[i]);
 	globfree(&states);
 	return found;
 }
@@ -111,8 +107,6 @@ static int turn_on(const char *state_path, const char *key)
 	char line[LINE_SIZE];
 	int now, error = sysctl_read(key, &now);
 
-	if (!error)
-		error = own_namespace(&search.namespace);
 	if (error)
 		return error;
 	if (!noted(&search, NULL)) {
@@ -120,7 +114,7 @@ static int turn_on(const char *state_path, const char *key)
 			return 0;
 		search.before = now;
 	}
-	snprintf(line, sizeof(line), "%s %d %llu", key, search.before, search.namespace);
+	snprintf(line, sizeof(line), "%s %d", key, search.before);
 	error = undo_add(state_path, SYSCTL_WHAT, line);
 	if (!error && now != 1) {
 		error = write_key(key, 1);
@@ -144,17 +138,13 @@ int sysctl_turn_on(const char *state_path, const char *key)
 /* Of all lines that a file might have, those that we write. */
 static int put_back(const char *state_path, const char *value)
 {
-	unsigned long long namespace;
 	char key[KEY_SIZE];
 	struct search search = { .key = key };
 	int before, now, error;
 
-	if (sscanf(value, "%95s %d %llu", key, &before, &namespace) != 3 ||
-		strcmp(key, SYSCTL_SRC_VALID_MARK))
+	if (!parse(value, key, &before) || strcmp(key, SYSCTL_SRC_VALID_MARK) ||
+		noted(&search, state_path))
 		return 0;
-	error = own_namespace(&search.namespace);
-	if (error || namespace != search.namespace || noted(&search, state_path))
-		return error;
 	error = sysctl_read(key, &now);
 	return error || now != 1 ? error : write_key(key, before);
 }

@@ -8,21 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/netns.h"
 #include "host/place.h"
 
 /* At the head of the file, before a number. */
 static const char head[] = "netns ";
-
-/* 0: nobody can tell. */
-static uint64_t own_namespace(void)
-{
-	struct stat status;
-
-	return stat("/proc/self/ns/net", &status) < 0 ? 0 : status.st_ino;
-}
 
 int undo_path(char path[UNDO_PATH_SIZE], const char *name)
 {
@@ -92,15 +84,15 @@ int undo_read(const char *path, struct undo_lines *lines)
 bool undo_is_elsewhere(const char *path, uint64_t *inode)
 {
 	FILE *file = place_read(path);
-	const uint64_t own = own_namespace();
-	const bool known = file && fscanf(file, "netns %" SCNu64, inode) == 1;
+	const bool known = file && fscanf(file, "netns %" SCNu64, inode) == 1 && *inode;
+	uint64_t own;
 
 	if (file)
 		fclose(file);
-	return known && own && *inode != own;
+	return known && !netns_own(&own) && *inode != own;
 }
 
-static int write_lines(const char *path, const struct undo_lines *lines)
+static int write_lines(const char *path, uint64_t namespace, const struct undo_lines *lines)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
@@ -111,7 +103,7 @@ static int write_lines(const char *path, const struct undo_lines *lines)
 			close(fd);
 		return error;
 	}
-	fprintf(file, "%s%" PRIu64 "\n", head, own_namespace());
+	fprintf(file, "%s%" PRIu64 "\n", head, namespace);
 	for (size_t i = 0; i < lines->count; i++)
 		fprintf(file, "%s\n", lines->items[i]);
 	if (ferror(file))
@@ -139,12 +131,16 @@ void undo_clean(const char *path)
 int undo_write(const char *path, const struct undo_lines *lines)
 {
 	char beside[BESIDE_SIZE];
+	uint64_t namespace = 0;
 	int error;
 
 	if (!lines->count)
 		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	error = netns_own(&namespace);
+	if (error && error != -ENOENT)
+		return error;
 	make_beside(beside, path);
-	error = write_lines(beside, lines);
+	error = write_lines(beside, namespace, lines);
 	if (!error && rename(beside, path) < 0)
 		error = -errno;
 	if (error)
@@ -199,6 +195,24 @@ int undo_remove(const char *path, const char *what, const char *value)
 	}
 	undo_free(&lines);
 	free(line);
+	return error;
+}
+
+int undo_filter(const char *path, bool (*keep)(const char *line), const char *added)
+{
+	struct undo_lines lines, kept = { 0 };
+	int error = undo_read(path, &lines);
+
+	for (size_t i = 0; !error && i < lines.count; i++) {
+		if (keep(lines.items[i]))
+			error = undo_append(&kept, lines.items[i]);
+	}
+	if (!error && added)
+		error = undo_append(&kept, added);
+	if (!error)
+		error = undo_write(path, &kept);
+	undo_free(&lines);
+	undo_free(&kept);
 	return error;
 }
 

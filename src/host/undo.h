@@ -4,8 +4,8 @@
  * outlives the process: NAME.state (host/place.h), one line "WHAT VALUE" a change, in the order of
  * the changes. A line is written before its change is made, so that whoever finds the file can undo
  * all that may have happened. The file is always replaced as a whole; without lines there is none.
- * At its head stands the network namespace of who wrote it, "netns NUMBER": elsewhere there would
- * be nothing to undo.
+ * At its head stands the network namespace of who wrote it, "netns NUMBER" (0: it could not be
+ * told): elsewhere there would be nothing to undo.
  *
  * Only who holds the tunnel's lock may call these. Errors are -errno; -EINVAL: what has a blank in
  * it, or one of the two a line end.
@@ -37,6 +37,9 @@ bool undo_is_elsewhere(const char *path, uint64_t *inode);
 /* Adds a line at the end, unless it is there already; removes one, if it is there. */
 int undo_add(const char *path, const char *what, const char *value);
 int undo_remove(const char *path, const char *what, const char *value);
+
+/* Leaves of the lines those that are to be kept, and adds one (NULL: none), in one write. */
+int undo_filter(const char *path, bool (*keep)(const char *line), const char *added);
 
 /* Calls each for all lines that there are now, the last one first, until it returns other than 0,
  * which is then returned. It may add and remove. */

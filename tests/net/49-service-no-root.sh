@@ -329,7 +329,7 @@ rm -f "$place/"*oop.sock "$place/$(dev a).sock"
 step "a kernel setting that a tunnel of the user's needs stays when root's has gone"
 key=net/ipv4/conf/all/src_valid_mark
 must ns a sh -c "echo 1 >/proc/sys/$key"
-printf "sysctl $key 0 %s\n" "$(ns a stat -L -c %i /proc/self/ns/net)" | tee "$place/other.state" >"/run/culvert/$(dev a).state"
+printf "netns %s\nsysctl $key 0\n" "$(ns a stat -L -c %i /proc/self/ns/net)" | tee "$place/other.state" >"/run/culvert/$(dev a).state"
 must ns a "$build/culvert" down "$(dev a)"
 expect_equal "$key" 1 "$(ns a cat "/proc/sys/$key")"
 rm "$place/other.state"
@@ -337,7 +337,7 @@ must ns a sh -c "echo 0 >/proc/sys/$key"
 
 step "of kernel settings it puts back that which culvert sets"
 must ns a sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
-printf 'sysctl net/ipv4/ip_forward 0 %s\n' "$(ns a stat -L -c %i /proc/self/ns/net)" >"$place/$(dev a).state"
+printf 'netns %s\nsysctl net/ipv4/ip_forward 0\n' "$(ns a stat -L -c %i /proc/self/ns/net)" >"$place/$(dev a).state"
 chown $user:$user "$place/$(dev a).state"
 must ns a "$build/culvert" down "$(dev a)"
 expect_equal "net.ipv4.ip_forward" 1 "$(ns a cat /proc/sys/net/ipv4/ip_forward)"

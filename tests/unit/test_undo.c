@@ -142,7 +142,34 @@ static void write_file(const char *text)
 	fclose(file);
 }
 
-/* What is of a namespace that is not there any more has gone with it; a socket has not. */
+static int told_count;
+
+static void count_told(const char *what, const char *value)
+{
+	(void)what;
+	(void)value;
+	told_count++;
+}
+
+/* What was written with a block in it, as if it were of our own namespace. */
+static unsigned blocks_written;
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+int __wrap_rename(const char *from, const char *to)
+{
+	struct undo_lines lines;
+
+	assert_int_equal(undo_read(from, &lines), 0);
+	for (size_t i = 0; i < lines.count; i++)
+		blocks_written += !strncmp(lines.items[i], "block ", strlen("block "));
+	undo_free(&lines);
+	return __real_rename(from, to);
+}
+
+/* What is of a namespace that is not there any more has gone with it, all at once; files have not,
+ * and what is in a namespace that the line names is looked for there. */
 static void test_another_namespace(void **state)
 {
 	struct undo_lines lines;
@@ -154,13 +181,21 @@ static void test_another_namespace(void **state)
 	assert_false(undo_is_elsewhere(path, &inode));
 	assert_int_equal(undo_add(path, "rule", "two"), 0);
 	assert_false(undo_is_elsewhere(path, &inode));
-	write_file("netns 1\nblock 198.51.100.0/24 table 7777\nsocket /nowhere/at/all.sock\n");
+	write_file("netns 0\nrule one\n"); /* by somebody who could not tell */
+	assert_false(undo_is_elsewhere(path, &inode));
+	write_file("netns 1\nblock 198.51.100.0/24 table 7777\nsocket /nowhere/one.sock\n"
+		   "address 192.0.2.1/24 dev 1 lo\nkept-device yes dev 7 a of 5 in /nowhere\n"
+		   "socket /nowhere/two.sock\nattached 2 dev 1 lo\n");
 	assert_true(undo_is_elsewhere(path, &inode));
 	assert_int_equal(inode, 1);
 	assert_int_equal(undo_read(path, &lines), 0);
-	assert_int_equal(lines.count, 2);
+	assert_int_equal(lines.count, 6);
 	undo_free(&lines);
-	assert_int_equal(leftover_undo(NULL, path, true, NULL), 0);
+	blocks_written = told_count = 0;
+	assert_int_equal(leftover_undo(NULL, path, true, count_told), 0);
+	assert_int_equal(blocks_written, 0);
+	assert_int_equal(told_count, 2); /* the sockets */
+	told_count = 0;
 	assert_file("");
 }
 
@@ -232,15 +267,6 @@ static void test_many(void **state)
 	assert_int_equal(undo_write(path, &lines), 0);
 	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(undo_write(path, &lines), 0);
-}
-
-static int told_count;
-
-static void count_told(const char *what, const char *value)
-{
-	(void)what;
-	(void)value;
-	told_count++;
 }
 
 /* In a process that may not change routes, whoever runs the test. The exit status. */
