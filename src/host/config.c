@@ -419,6 +419,16 @@ static int parse_file(struct config_parser *parser, const struct source *source)
 	return error;
 }
 
+bool config_strings_same(const struct config_strings *a, const struct config_strings *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->items[i], b->items[i]))
+			return false;
+	return true;
+}
+
 bool config_device_name_ok(const char *name)
 {
 	const size_t len = strlen(name);

@@ -201,6 +201,9 @@ void config_wipe_secrets(struct config *config);
 /* Wipes the secrets; NULL is allowed. */
 void config_free(struct config *config);
 
+/* The same ones in the same order. */
+bool config_strings_same(const struct config_strings *a, const struct config_strings *b);
+
 /* Whether a device may be called this, here and in wg-quick: [a-zA-Z0-9_=+.-]{1,15}. */
 bool config_device_name_ok(const char *name);
 

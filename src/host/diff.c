@@ -51,16 +51,6 @@ const char *diff_refusal(
 	return text;
 }
 
-static bool same_strings(const struct config_strings *a, const struct config_strings *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->items[i], b->items[i]))
-			return false;
-	return true;
-}
-
 void diff_hooks(struct text *text, const struct config *old, const struct config *new)
 {
 	const struct {
@@ -76,7 +66,7 @@ void diff_hooks(struct text *text, const struct config *old, const struct config
 	const char *before = "hooks that have changed are not run now, but ";
 
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
-		if (same_strings(hooks[i].old, hooks[i].new))
+		if (config_strings_same(hooks[i].old, hooks[i].new))
 			continue;
 		text_add(text, "%s%s %s", before, hooks[i].name, hooks[i].when);
 		before = ", ";

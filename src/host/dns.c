@@ -62,20 +62,11 @@ struct dns_settings dns_settings_from(const struct config *config)
 		.everything = !config->dns.domains.count || takes_everything(config) };
 }
 
-static bool same_strings(const struct config_strings *a, const struct config_strings *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(a->items[i], b->items[i]))
-			return false;
-	return true;
-}
-
 bool dns_settings_same(const struct dns_settings *a, const struct dns_settings *b)
 {
-	return a->everything == b->everything && same_strings(&a->dns->servers, &b->dns->servers) &&
-	       same_strings(&a->dns->domains, &b->dns->domains);
+	return a->everything == b->everything &&
+	       config_strings_same(&a->dns->servers, &b->dns->servers) &&
+	       config_strings_same(&a->dns->domains, &b->dns->domains);
 }
 
 /* ---- what there is ---- */

@@ -43,21 +43,30 @@ static void count_frame(struct sim_end *end, const struct iovec *parts, size_t c
 	end->delivered++;
 }
 
+static uint8_t long_frame[60000];
+
+/* One where long_frame is for all, from ONE, and is counted by those who get it. */
+static struct sim *hub_for_long_frames(uint64_t seed)
+{
+	struct sim *sim = hub(seed, sim_kind_auto);
+	uint8_t mac[6];
+
+	for (unsigned i = HUB; i < HUB_ENDS; i++)
+		sim->ends[i]->deliver = count_frame;
+	sim_mac(mac, ONE);
+	make_frame(long_frame, broadcast, mac);
+	return sim;
+}
+
 /* A frame that is as long as many takes as many frames' share. */
 static void long_floods_are_limited(const struct sim_kind *kind)
 {
-	static uint8_t frame[60000];
-	struct sim *sim = hub(9, sim_kind_auto);
+	struct sim *sim = hub_for_long_frames(9);
 	struct sim_end **ends = sim->ends;
-	uint8_t mac[6];
 
 	(void)kind;
-	for (unsigned i = HUB; i < HUB_ENDS; i++)
-		ends[i]->deliver = count_frame;
-	sim_mac(mac, ONE);
-	make_frame(frame, broadcast, mac);
 	for (unsigned i = 0; i < 40; i++)
-		sim_outbound(ends[ONE], frame, sizeof(frame));
+		sim_outbound(ends[ONE], long_frame, sizeof(long_frame));
 	EXPECT(sim, 40, 0, 34, 34); /* 30 each, and the last one has what is left */
 	assert_int_equal(tunnel_counters(ends[HUB]->tunnel)->floods_dropped, 6);
 	sim_free(sim);
@@ -190,25 +199,25 @@ static void a_crowd_is_renewed_in_turn(const struct sim_kind *kind)
 	sim_free(sim);
 }
 
+/* The hub has no session with it any more, and gets none. */
+static void goes_away(struct sim_end *hub, struct sim_end *end)
+{
+	tunnel_drop_sessions(hub->tunnel, sim_peer(hub, end));
+	tunnel_reap(hub->tunnel);
+	end->cut = true;
+}
+
 /* Long frames for all do not lie in memory once for each that is away. */
 static void long_floods_do_not_wait(const struct sim_kind *kind)
 {
-	static uint8_t frame[60000];
-	struct sim *sim = hub(16, sim_kind_auto);
+	struct sim *sim = hub_for_long_frames(16);
 	struct sim_end **ends = sim->ends;
-	uint8_t mac[6];
 
 	(void)kind;
-	for (unsigned i = HUB; i < HUB_ENDS; i++)
-		ends[i]->deliver = count_frame;
-	sim_mac(mac, ONE);
-	make_frame(frame, broadcast, mac);
-	tunnel_drop_sessions(ends[HUB]->tunnel, sim_peer(ends[HUB], ends[TWO]));
-	tunnel_reap(ends[HUB]->tunnel);
-	ends[TWO]->cut = true;
-	sim_outbound(ends[ONE], frame, 2048);
-	sim_outbound(ends[ONE], frame, 2049);
-	sim_outbound(ends[ONE], frame, sizeof(frame));
+	goes_away(ends[HUB], ends[TWO]);
+	sim_outbound(ends[ONE], long_frame, 2048);
+	sim_outbound(ends[ONE], long_frame, 2049);
+	sim_outbound(ends[ONE], long_frame, sizeof(long_frame));
 	EXPECT(sim, 3, 0, 0, 3);
 	assert_int_equal(sim_peer(ends[HUB], ends[TWO])->staged_count, 1);
 	assert_int_equal(sim_peer(ends[HUB], ends[TWO])->counters.dropped, 2);
@@ -218,7 +227,6 @@ static void long_floods_do_not_wait(const struct sim_kind *kind)
 /* Nor many of those that one sends to another who is away. */
 static void what_waits_is_limited_in_bytes(const struct sim_kind *kind)
 {
-	static uint8_t frame[60000];
 	struct sim *sim = hub(17, sim_kind_auto);
 	struct sim_end **ends = sim->ends;
 	const struct peer *away = sim_peer(ends[HUB], ends[TWO]);
@@ -227,21 +235,19 @@ static void what_waits_is_limited_in_bytes(const struct sim_kind *kind)
 	(void)kind;
 	send_broadcast(ends[TWO]);
 	sim_run(sim, SECOND);
-	tunnel_drop_sessions(ends[HUB]->tunnel, sim_peer(ends[HUB], ends[TWO]));
-	tunnel_reap(ends[HUB]->tunnel);
-	ends[TWO]->cut = true;
+	goes_away(ends[HUB], ends[TWO]);
 	sim_mac(mac, TWO);
-	make_frame(frame, mac, broadcast);
+	make_frame(long_frame, mac, broadcast);
 	for (unsigned i = 0; i < 20; i++)
-		sim_outbound(ends[ONE], frame, 1000);
+		sim_outbound(ends[ONE], long_frame, 1000);
 	for (unsigned i = 0; i < 100; i++)
-		sim_outbound(ends[ONE], frame, sizeof(frame));
+		sim_outbound(ends[ONE], long_frame, sizeof(long_frame));
 	sim_run(sim, SECOND);
-	assert_int_equal(away->staged_count, 128 * 2048 / sizeof(frame));
+	assert_int_equal(away->staged_count, 128 * 2048 / sizeof(long_frame));
 	assert_int_equal(away->counters.dropped, 120 - away->staged_count);
-	sim_outbound(ends[ONE], frame, 1000);
+	sim_outbound(ends[ONE], long_frame, 1000);
 	sim_run(sim, SECOND);
-	assert_int_equal(away->staged_count, 1 + 128 * 2048 / sizeof(frame));
+	assert_int_equal(away->staged_count, 1 + 128 * 2048 / sizeof(long_frame));
 	sim_check(sim);
 	sim_free(sim);
 }

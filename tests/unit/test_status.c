@@ -383,6 +383,18 @@ static void test_json(void **state)
 	drop(&answers);
 }
 
+static void expect_printed(const struct status *status, bool json, const char *part)
+{
+	char *text = print(status, json);
+
+	if (!strstr(text, part))
+		print_error("no %s in:\n%s", part, text);
+	assert_non_null(strstr(text, part));
+	if (json)
+		expect_members_once(text);
+	free(text);
+}
+
 /* AllowedIPs and routes are of no concern there. */
 static void test_link(void **state)
 {
@@ -391,10 +403,8 @@ static void test_link(void **state)
 
 	(void)state;
 	parse(&answers);
-	text = print(&answers.status, true);
-	assert_non_null(
-		strstr(text, "\"link\": \"ip\", \"bridge\": null, \"bridge_joined\": null, "));
-	free(text);
+	expect_printed(&answers.status, true,
+		"\"link\": \"ip\", \"bridge\": null, \"bridge_joined\": null, ");
 	answers.status.link = "ethernet";
 	answers.status.peers[0].allowed_count = 0;
 	text = print(&answers.status, false);
@@ -404,41 +414,36 @@ static void test_link(void **state)
 	assert_non_null(strstr(text, "  -\n"));
 	free(text);
 	answers.status.peers[0].addresses = 77;
-	text = print(&answers.status, false);
-	assert_non_null(strstr(text, "  77\n"));
-	free(text);
+	expect_printed(&answers.status, false, "  77\n");
 	answers.status.bridge = "br0";
-	text = print(&answers.status, false);
-	assert_non_null(strstr(text, "  link: Ethernet, in the bridge br0\n"));
-	free(text);
-	text = print(&answers.status, true);
-	assert_non_null(strstr(
-		text, "\"link\": \"ethernet\", \"bridge\": \"br0\", \"bridge_joined\": true, "));
-	assert_non_null(strstr(text, "\"addresses\": 77, "));
-	free(text);
+	expect_printed(&answers.status, false, "  link: Ethernet, in the bridge br0\n");
+	expect_printed(&answers.status, true,
+		"\"link\": \"ethernet\", \"bridge\": \"br0\", \"bridge_joined\": true, ");
+	expect_printed(&answers.status, true, "\"addresses\": 77, ");
 	drop(&answers);
+}
+
+/* What the monitor says of a tunnel that lacks something; the engine is well. */
+static void parse_lack(struct status *status, char *answer)
+{
+	*status = (struct status){ 0 };
+	assert_int_equal(status_parse_monitor(status, answer), 0);
+	status->engine_answered = true;
+	assert_true(status_is_degraded(status, NOW));
+	expect_printed(status, true, "\"degraded\": true, ");
 }
 
 static void test_lost_bridge(void **state)
 {
 	char answer[] = "name=a\nstate=running\ndevice=a\nlink=ethernet\nbridge=br0\n"
 			"bridge_lost=which is not there\n\n";
-	struct status status = { 0 };
-	char *text;
+	struct status status;
 
 	(void)state;
-	assert_int_equal(status_parse_monitor(&status, answer), 0);
-	status.engine_answered = true;
-	assert_true(status_is_degraded(&status, NOW));
-	text = print(&status, false);
-	assert_non_null(
-		strstr(text, "  link: Ethernet, not in the bridge br0, which is not there\n"));
-	free(text);
-	text = print(&status, true);
-	assert_non_null(strstr(text, "\"degraded\": true, "));
-	assert_non_null(strstr(text, "\"bridge\": \"br0\", \"bridge_joined\": false, "));
-	expect_members_once(text);
-	free(text);
+	parse_lack(&status, answer);
+	expect_printed(
+		&status, false, "  link: Ethernet, not in the bridge br0, which is not there\n");
+	expect_printed(&status, true, "\"bridge\": \"br0\", \"bridge_joined\": false, ");
 	status.bridge_lost = NULL;
 	assert_false(status_is_degraded(&status, NOW));
 	status_free(&status);
@@ -448,22 +453,16 @@ static void test_lost_namespace(void **state)
 {
 	char answer[] = "name=a\nstate=running\ndevice=a\nnetwork_namespace=blue\n"
 			"network_namespace_lost=1\n\n";
-	struct status status = { 0 };
+	struct status status;
 	char *text;
 
 	(void)state;
-	assert_int_equal(status_parse_monitor(&status, answer), 0);
-	status.engine_answered = true;
-	assert_true(status_is_degraded(&status, NOW));
-	text = print(&status, false);
-	assert_non_null(strstr(text,
+	parse_lack(&status, answer);
+	expect_printed(&status, false,
 		"  blue is not the network namespace any more that the device is in: if it "
-		"was made anew, restart the tunnel\n"));
-	free(text);
-	text = print(&status, true);
-	assert_non_null(strstr(
-		text, "\"network_namespace\": \"blue\", \"network_namespace_lost\": true, "));
-	free(text);
+		"was made anew, restart the tunnel\n");
+	expect_printed(&status, true,
+		"\"network_namespace\": \"blue\", \"network_namespace_lost\": true, ");
 	status.network_namespace_lost = 0;
 	assert_false(status_is_degraded(&status, NOW));
 	text = print(&status, false);
