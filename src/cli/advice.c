@@ -71,14 +71,13 @@ static bool others_see_to_addresses(const struct config *config)
 
 static void advise_no_address(const struct config *config)
 {
-	if (config->from_options)
-		warn(config, 0, "there is no --address: this host has none in the tunnel; give %s",
-			config->tap ? "--address 10.9.0.1/24, say, or --bridge BRIDGE"
-				    : "--address 10.9.0.1/24, say");
-	else
-		warn(config, 0, "there is no Address: this host has none in the tunnel; add %s",
-			config->tap ? "Address = 10.9.0.1/24, say, or Bridge = BRIDGE"
-				    : "Address = 10.9.0.1/24, say");
+	struct config_word address, bridge;
+
+	config_key_word(&address, config, "Address");
+	config_key_word(&bridge, config, "Bridge");
+	warn(config, 0, "this host has no address in the tunnel: add %s 10.9.0.1/24, say%s%s%s",
+		address.text, config->tap ? ", or " : "", config->tap ? bridge.text : "",
+		config->tap ? " BRIDGE" : "");
 }
 
 static bool is_whole(const struct config_prefix *address)
@@ -91,7 +90,7 @@ static void advise_host_alone(const struct config *config)
 {
 	const struct config_prefixes *addresses = &config->addresses;
 	const struct config_prefix *first = addresses->items;
-	const char *and = config->tap ? "" : ", and there are no AllowedIPs";
+	struct config_word address, allowed_ips;
 	char text[INET6_ADDRSTRLEN] = "";
 
 	if (config->peers[0].allowed_ips.count || config->table == CONFIG_TABLE_OFF)
@@ -99,14 +98,15 @@ static void advise_host_alone(const struct config *config)
 	for (size_t i = 0; i < addresses->count; i++)
 		if (!is_whole(&addresses->items[i]))
 			return;
-	if (config->from_options)
-		and = config->tap ? "" : ", and there are no --allowed-ips";
+	config_key_word(&address, config, "Address");
+	config_key_word(&allowed_ips, config, "AllowedIPs");
 	inet_ntop(first->family, first->address, text, sizeof(text));
 	warn(config, first->line,
-		"%s %s/%u is this host alone%s: nothing goes into the tunnel; give it the length "
-		"of a network that both ends are in, such as %s/%d",
-		config->from_options ? "--address" : "Address =", text, first->length, and, text,
-		first->family == AF_INET6 ? 64 : 24);
+		"%s %s/%u is this host alone: nothing goes into the tunnel; give it the length of a "
+		"network that both ends are in, such as %s/%d%s%s%s",
+		address.text, text, first->length, text, first->family == AF_INET6 ? 64 : 24,
+		config->tap ? "" : ", or add ", config->tap ? "" : allowed_ips.text,
+		config->tap ? "" : " PREFIX");
 }
 
 static bool any_has(const struct config_strings *hooks, const char *text)
@@ -128,16 +128,13 @@ static bool can_begin(const struct config *config)
 
 static void advise_nobody_begins(const struct config *config)
 {
-	if (config->from_options)
-		warn(config, 0,
-			"there is neither --endpoint nor --listen-port: no end can begin; give "
-			"--endpoint HOST:PORT, or --listen-port 51820, say, and this as the other "
-			"end's --endpoint");
-	else
-		warn(config, 0,
-			"no peer has an Endpoint, and there is no ListenPort for peers to call: no "
-			"end can begin; add Endpoint = HOST:PORT to a [Peer], or ListenPort = "
-			"51820, say");
+	struct config_word endpoint, port;
+
+	config_key_word(&endpoint, config, "Endpoint");
+	config_key_word(&port, config, "ListenPort");
+	warn(config, 0,
+		"no end can begin: add %s HOST:PORT for a peer, or %s 51820, say, for peers to call",
+		endpoint.text, port.text);
 }
 
 void advice_print(const struct config *config)

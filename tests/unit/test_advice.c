@@ -85,21 +85,23 @@ static void what_is_missing(void **state)
 	static const struct {
 		const char *file, *says;
 	} cases[] = {
-		{ SHARED PORT "[Peer]\n", "./t.conf: warning: there is no Address: " },
-		{ OWN PORT PEER IPS, "t.conf: warning: there is no Address: " },
+		{ SHARED PORT "[Peer]\n",
+			"./t.conf: warning: this host has no address in the tunnel: add " },
+		{ OWN PORT PEER IPS, "add Address = 10.9.0.1/24, say\n" },
 		{ SHARED "Mode = tap\n" PORT "[Peer]\n",
 			"add Address = 10.9.0.1/24, say, or Bridge = BRIDGE\n" },
 		{ SHARED "Address = 10.9.0.1\n" PORT "[Peer]\n",
-			"./t.conf:4: warning: Address = 10.9.0.1/32 is this host alone, and there "
-			"are no AllowedIPs: nothing goes into the tunnel; give it the length of a "
-			"network that both ends are in, such as 10.9.0.1/24\n" },
-		{ SHARED "Address = fd00::1, 10.9.0.1/32\n[Peer]\n" ENDPOINT, "as fd00::1/64\n" },
+			"./t.conf:4: warning: Address = 10.9.0.1/32 is this host alone: nothing "
+			"goes into the tunnel; give it the length of a network that both ends are "
+			"in, such as 10.9.0.1/24, or add AllowedIPs = PREFIX\n" },
+		{ SHARED "Address = fd00::1, 10.9.0.1/32\n[Peer]\n" ENDPOINT, "as fd00::1/64, or" },
 		{ SHARED "Address = 10.9.0.1\nMode = tap\n" PORT "[Peer]\n",
-			"10.9.0.1/32 is this host alone: nothing goes" },
+			"such as 10.9.0.1/24\n" },
 		{ OWN "Mode = tap\nAddress = 10.9.0.1\n" PORT PEER "Cipher = auto\n",
 			"10.9.0.1/32 is this host alone: nothing goes" },
-		{ SHARED NET "[Peer]\n", "./t.conf: warning: no peer has an Endpoint, and there" },
-		{ OWN NET "ListenPort = 0\n" PEER IPS, "add Endpoint = HOST:PORT to a [Peer]" },
+		{ SHARED NET "[Peer]\n", "./t.conf: warning: no end can begin: " },
+		{ OWN NET "ListenPort = 0\n" PEER IPS,
+			"add Endpoint = HOST:PORT for a peer, or ListenPort = 51820" },
 		{ OWN NET "PostUp = sysctl -q x=1\n" PEER IPS, "no end can begin" },
 		{ OWN NET PORT, "./t.conf: warning: there is no [Peer]: nothing goes anywhere" },
 		{ OWN NET PORT PEER, "./t.conf:6: warning: this [Peer] has no AllowedIPs: " },

@@ -293,13 +293,12 @@ static void mistakes(void **state)
 		{ { "--private-key-file", "key", "--public-key", KEY_2 }, 0,
 			"the command line: warning: there are no --allowed-ips: nothing goes" },
 		{ { "--shared-key-file", "key", "--listen-port", "7" }, 0,
-			"the command line: warning: there is no --address: this host has none in "
-			"the tunnel; give --address 10.9.0.1/24, say\n" },
+			"the command line: warning: this host has no address in the tunnel: add "
+			"--address 10.9.0.1/24, say\n" },
 		{ { "--shared-key-file", "key", "--address", "10.9.0.1" }, 0,
-			"--address 10.9.0.1/32 is this host alone, and there are no --allowed-ips: "
-			"nothing goes into the tunnel; give" },
+			"such as 10.9.0.1/24, or add --allowed-ips PREFIX\n" },
 		{ { "--shared-key-file", "key", "--address", "10.9.0.1/30" }, 0,
-			"the command line: warning: there is neither --endpoint nor --listen-port:" },
+			"no end can begin: add --endpoint HOST:PORT for a peer, or --listen-port" },
 		{ { "--shared-key-file", "key", "--mtu", "1400", "--mtu", "1300" }, 1,
 			"--mtu: MTU was given before, in --mtu: remove one" },
 		{ { "--shared-key-file", "key", "--mtu", "1000", "--address", "fd00::1/64" }, 1,
