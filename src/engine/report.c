@@ -170,6 +170,16 @@ void report_event(struct report *report, const struct tunnel_event *event, uint6
 		left_out);
 }
 
+/* Of a family without a socket: the host has none, or others have opened what sockets there are. */
+static const char *send_error_text(const struct endpoint *to, int error)
+{
+	if (error != -EAFNOSUPPORT)
+		return strerror(-error);
+	return to->any.sa_family == AF_INET6
+		       ? "no UDP socket is for IPv6: this host has none, or one of IPv4 was handed over"
+		       : "no UDP socket is for IPv4: this host has none, or one of IPv6 was handed over";
+}
+
 void report_send_error(struct report *report, const struct endpoint *to, int error, uint64_t now)
 {
 	uint64_t left_out = 0;
@@ -179,6 +189,6 @@ void report_send_error(struct report *report, const struct endpoint *to, int err
 		return;
 	if (!may_tell(&report->limits[SEND_ERROR], to, now, &left_out))
 		return;
-	snprintf(text, sizeof(text), "cannot send: %s", strerror(-error));
+	snprintf(text, sizeof(text), "cannot send: %s", send_error_text(to, error));
 	write_line(kinds[SEND_ERROR].priority, "", to, text, NULL, left_out);
 }

@@ -190,7 +190,7 @@ static void every_kind(void **state)
 
 static void send_errors(void **state)
 {
-	const struct endpoint to = make_endpoint(0xc0000201, 51820);
+	struct endpoint to = make_endpoint(0xc0000201, 51820);
 
 	(void)state;
 	for (int i = 0; i < 100; i++) {
@@ -202,6 +202,12 @@ static void send_errors(void **state)
 		report_send_error(report, &to, -ENETUNREACH, START);
 	assert_int_equal(lines(), 1);
 	assert_string_equal(last_line, "t: 192.0.2.1:51820: cannot send: Network is unreachable\n");
+	to = make_endpoint(0xc0000202, 51820); /* each address is told once */
+	report_send_error(report, &to, -EAFNOSUPPORT, START);
+	assert_int_equal(lines(), 1);
+	assert_string_equal(last_line,
+		"t: 192.0.2.2:51820: cannot send: no UDP socket is for IPv4: this host has none, "
+		"or one of IPv6 was handed over [99 more like this were not logged]\n");
 }
 
 int main(void)
