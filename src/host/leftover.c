@@ -152,11 +152,11 @@ static int settle_where(const char *state_path)
 {
 	const char *name = strrchr(state_path, '/') + 1;
 	char there[NETNS_IP_SIZE];
-	uint64_t inode;
+	struct netns_id id;
 
-	if (!undo_is_elsewhere(state_path, &inode))
+	if (!undo_is_elsewhere(state_path, &id))
 		return 0;
-	if (!netns_find(inode, there)) {
+	if (!netns_find(&id, there)) {
 		log_line(LOG_NOTICE,
 			"the network namespace that the tunnel was in is not to be found any more: "
 			"what it had added there is forgotten");

@@ -62,13 +62,24 @@ void netns_ip(char command[NETNS_IP_SIZE], const char *name)
 		snprintf(command, NETNS_IP_SIZE, "nsenter --net=%s ip", name);
 }
 
-int netns_own(uint64_t *inode)
+bool netns_same(const struct netns_id *a, const struct netns_id *b)
 {
+	return a->inode == b->inode && (!a->number || !b->number || a->number == b->number);
+}
+
+int netns_own(struct netns_id *id)
+{
+	struct netlink *netlink;
 	struct stat status;
+	int error;
 
 	if (stat("/proc/self/ns/net", &status) < 0)
 		return -errno;
-	*inode = status.st_ino;
+	error = netlink_open(&netlink);
+	if (error)
+		return error;
+	*id = (struct netns_id){ status.st_ino, netlink_namespace(netlink) };
+	netlink_close(netlink);
 	return 0;
 }
 
@@ -87,17 +98,30 @@ static void find_at(const char *pattern, const struct stat *wanted, char found[P
 	globfree(&paths);
 }
 
-bool netns_find(uint64_t inode, char command[NETNS_IP_SIZE])
+/* Whether what has its inode is not the next one. Who may not enter it cannot tell. */
+static bool has_number(const char *path, uint64_t number)
+{
+	struct netlink *netlink;
+	bool has;
+
+	if (!number || netns_netlink_open(path, &netlink))
+		return true;
+	has = netlink_namespace(netlink) == number;
+	netlink_close(netlink);
+	return has;
+}
+
+bool netns_find(const struct netns_id *id, char command[NETNS_IP_SIZE])
 {
 	char path[PATH_MAX] = "";
 	struct stat wanted;
 
 	if (stat("/proc/self/ns/net", &wanted) < 0)
 		return false;
-	wanted.st_ino = inode;
+	wanted.st_ino = id->inode;
 	find_at(NETNS_DIRECTORY "/*", &wanted, path);
 	find_at("/proc/[0-9]*/ns/net", &wanted, path);
-	if (!*path)
+	if (!*path || !has_number(path, id->number))
 		return false;
 	if (netns_name(path) && is_plain(path))
 		snprintf(command, NETNS_IP_SIZE, "ip netns exec %s", netns_name(path));

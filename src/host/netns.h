@@ -21,12 +21,19 @@ const char *netns_name(const char *name);
 enum { NETNS_IP_SIZE = PATH_MAX + 32 };
 void netns_ip(char command[NETNS_IP_SIZE], const char *name);
 
-/* The inode of the caller's. 0; -ENOENT without /proc; other -errno. */
-int netns_own(uint64_t *inode);
+/* A namespace is known by the inode of its /proc/PID/ns/net, which the next one may have after it
+ * has gone, and by netlink_namespace (0: not known), which none has. */
+struct netns_id {
+	uint64_t inode, number;
+};
+bool netns_same(const struct netns_id *a, const struct netns_id *b);
 
-/* How a command is run in the namespace that has this inode, by its name or by a process in it.
- * False: there is none, as far as the caller may see. */
-bool netns_find(uint64_t inode, char command[NETNS_IP_SIZE]);
+/* The caller's. 0; -ENOENT without /proc; other -errno. */
+int netns_own(struct netns_id *id);
+
+/* How a command is run in a namespace, by its name or by a process in it. False: there is none, as
+ * far as the caller may see. */
+bool netns_find(const struct netns_id *id, char command[NETNS_IP_SIZE]);
 
 /* The descriptor of the namespace at a path, to be closed. -ENOENT: there is none; -EINVAL: that is
  * no network namespace; other -errno. */

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "host/lock.h"
 #include "host/policy.h"
 
 static bool is_block(const char *line)
@@ -75,8 +77,8 @@ static bool is_in(char *const *items, size_t count, const char *line)
 struct change {
 	struct netlink *netlink;
 	const struct undo_lines *wanted;
-	struct undo_lines there;
-	char **wanted_sorted, **there_sorted;
+	struct undo_lines there, others; /* by other tunnels */
+	char **wanted_sorted, **there_sorted, **others_sorted;
 	struct undo_lines after; /* what the file has in the end */
 	bool file_has_more;      /* than was there: what is about to be added */
 	char *complaint;
@@ -91,6 +93,12 @@ static bool was_there(const struct change *change, const char *line)
 static bool is_wanted(const struct change *change, const char *line)
 {
 	return is_in(change->wanted_sorted, change->wanted->count, line);
+}
+
+/* The kernel has a blocked route once, however many tunnels block it. */
+static bool is_others(const struct change *change, const char *line)
+{
+	return is_in(change->others_sorted, change->others.count, line);
 }
 
 static void complain(struct change *change, const char *line, const char *verb, int error)
@@ -145,7 +153,7 @@ static int add_wanted(struct change *change)
 
 		if (error == -EAFNOSUPPORT || error == -EOPNOTSUPP)
 			continue;
-		if (error == -EEXIST && !was_there(change, line))
+		if (error == -EEXIST && !was_there(change, line) && !is_others(change, line))
 			continue;
 		if (error && error != -EEXIST)
 			complain(change, line, "add", error);
@@ -163,7 +171,7 @@ static int delete_unwanted(struct change *change)
 		const char *line = change->there.items[i];
 		int error;
 
-		if (!policy_is_line(line) || is_wanted(change, line))
+		if (!policy_is_line(line) || is_wanted(change, line) || is_others(change, line))
 			continue;
 		error = run_line(change->netlink, line, false);
 		if (!error || error == -ENOENT || error == -ESRCH || error == -EAFNOSUPPORT)
@@ -184,15 +192,17 @@ static bool same_lines(const struct undo_lines *a, const struct undo_lines *b)
 	return a->count == b->count;
 }
 
+/* Everything between reading other tunnels' notes and having written our own. */
 static int make_change(struct change *change, const char *state_path)
 {
-	int error = undo_read(state_path, &change->there);
+	int error = undo_read_others(state_path, &change->others);
 
 	if (error)
 		return error;
 	change->there_sorted = sorted(&change->there);
 	change->wanted_sorted = sorted(change->wanted);
-	if (!change->there_sorted || !change->wanted_sorted)
+	change->others_sorted = sorted(&change->others);
+	if (!change->there_sorted || !change->wanted_sorted || !change->others_sorted)
 		return -ENOMEM;
 	error = write_all(change, state_path);
 	if (!error)
@@ -206,18 +216,43 @@ static int make_change(struct change *change, const char *state_path)
 	return error;
 }
 
+static int take_turn(const char *state_path)
+{
+	char directory[UNDO_PATH_SIZE];
+
+	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(state_path, '/') - state_path),
+		state_path);
+	return lock_take_turn(directory);
+}
+
+static int change_in_turn(struct change *change, const char *state_path)
+{
+	int turn, error = undo_read(state_path, &change->there);
+
+	if (error || (!change->there.count && !change->wanted->count))
+		return error;
+	turn = take_turn(state_path);
+	if (turn < 0)
+		return turn;
+	error = make_change(change, state_path);
+	close(turn);
+	return error;
+}
+
 int policy_apply(struct netlink *netlink, const char *state_path, const struct undo_lines *wanted,
 	char complaint[POLICY_COMPLAINT_SIZE])
 {
 	struct change change = { .netlink = netlink, .wanted = wanted, .complaint = complaint };
-	int error = make_change(&change, state_path);
+	int error = change_in_turn(&change, state_path);
 
 	if (error)
 		snprintf(complaint, POLICY_COMPLAINT_SIZE, "cannot keep %.160s: %s", state_path,
 			strerror(-error));
 	undo_free(&change.there);
 	undo_free(&change.after);
+	undo_free(&change.others);
 	free(change.there_sorted);
 	free(change.wanted_sorted);
+	free(change.others_sorted);
 	return error ? error : change.error;
 }

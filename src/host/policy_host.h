@@ -11,8 +11,8 @@ enum { POLICY_COMPLAINT_SIZE = 256 };
 /*
  * Makes the rules and blocked routes of the tunnel those that are wanted (no lines: none): first
  * adds what is missing, then deletes what the state file has beyond that. Only what the state file
- * has is ever deleted: what somebody else made alike stays his. May be called at any time, and puts
- * back what was removed behind our back.
+ * has is ever deleted, and of that nothing that another tunnel has noted, too: what somebody else
+ * made alike stays his. May be called at any time, and puts back what was removed behind our back.
  *
  * 0, or the first -errno and a sentence about it; the rest is done all the same.
  */

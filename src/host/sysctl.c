@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,67 +53,48 @@ static int write_key(const char *key, int value)
 	return error;
 }
 
-/* What is looked for in state files. */
-struct search {
-	const char *key;
-	int before;
-};
-
 static bool parse(const char *value, char key[KEY_SIZE], int *before)
 {
 	return sscanf(value, "%95s %d", key, before) == 2;
 }
 
-static int compare_line(void *context, const char *what, const char *value)
+/* Whether a line of the state file is of the key, and what that was before. */
+static bool is_of(const char *line, const char *key, int *before)
 {
-	struct search *search = context;
-	char key[KEY_SIZE];
-	int before;
+	static const char what[] = SYSCTL_WHAT " ";
+	char noted[KEY_SIZE];
 
-	if (strcmp(what, SYSCTL_WHAT) || !parse(value, key, &before) || strcmp(key, search->key))
-		return 0;
-	search->before = before;
-	return 1;
+	return !strncmp(line, what, strlen(what)) && parse(line + strlen(what), noted, before) &&
+	       !strcmp(noted, key);
 }
 
-static bool noted_in(struct search *search, const char *state_path)
+/* 1: a tunnel of this network namespace (not that of except, which may be NULL) has noted the key,
+ * and what it was before that; 0: none; or -errno. */
+static int is_noted(const char *key, const char *except, int *before)
 {
-	uint64_t inode;
+	struct undo_lines lines;
+	int error = undo_read_others(except, &lines);
+	bool noted = false;
 
-	return !undo_is_elsewhere(state_path, &inode) &&
-	       undo_walk(state_path, compare_line, search) == 1;
+	for (size_t i = 0; !error && !noted && i < lines.count; i++)
+		noted = is_of(lines.items[i], key, before);
+	if (!error)
+		undo_free(&lines);
+	return error ? error : noted;
 }
 
-/* Whether a tunnel of this network namespace (other than that of except, which may be NULL),
- * whoever runs it, has noted the key, and what it was before that. */
-static bool noted(struct search *search, const char *except)
-{
-	glob_t states = { 0 };
-	bool found = false;
-
-	glob(PLACE_ROOTS "/*.state", 0, NULL, &states);
-	glob(PLACE_USERS "/*.state", GLOB_APPEND, NULL, &states);
-	for (size_t i = 0; !found && i < states.gl_pathc; i++)
-		found = !(except && !strcmp(states.gl_pathv[i], except)) &&
-			noted_in(search, states.gl_pathv[i]);
-	globfree(&states);
-	return found;
-}
-
+/* What is 1 already may be so by a tunnel of which we may not read the notes. */
 static int turn_on(const char *state_path, const char *key)
 {
-	struct search search = { .key = key };
 	char line[LINE_SIZE];
-	int now, error = sysctl_read(key, &now);
+	int now, before, noted, error = sysctl_read(key, &now);
 
 	if (error)
 		return error;
-	if (!noted(&search, NULL)) {
-		if (now == 1)
-			return 0;
-		search.before = now;
-	}
-	snprintf(line, sizeof(line), "%s %d", key, search.before);
+	noted = is_noted(key, NULL, &before);
+	if (noted < 0)
+		return noted;
+	snprintf(line, sizeof(line), "%s %d", key, noted ? before : now);
 	error = undo_add(state_path, SYSCTL_WHAT, line);
 	if (!error && now != 1) {
 		error = write_key(key, 1);
@@ -138,15 +118,16 @@ int sysctl_turn_on(const char *state_path, const char *key)
 /* Of all lines that a file might have, those that we write. */
 static int put_back(const char *state_path, const char *value)
 {
+	int before, now, others, error;
 	char key[KEY_SIZE];
-	struct search search = { .key = key };
-	int before, now, error;
 
-	if (!parse(value, key, &before) || strcmp(key, SYSCTL_SRC_VALID_MARK) ||
-		noted(&search, state_path))
+	if (!parse(value, key, &before) || strcmp(key, SYSCTL_SRC_VALID_MARK))
 		return 0;
+	error = is_noted(key, state_path, &others);
+	if (error)
+		return error < 0 ? error : 0;
 	error = sysctl_read(key, &now);
-	return error || now != 1 ? error : write_key(key, before);
+	return error || now != 1 || before == 1 ? error : write_key(key, before);
 }
 
 int sysctl_put_back(const char *state_path, const char *value)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,18 +82,54 @@ int undo_read(const char *path, struct undo_lines *lines)
 	return error;
 }
 
-bool undo_is_elsewhere(const char *path, uint64_t *inode)
+bool undo_is_elsewhere(const char *path, struct netns_id *id)
 {
 	FILE *file = place_read(path);
-	const bool known = file && fscanf(file, "netns %" SCNu64, inode) == 1 && *inode;
-	uint64_t own;
+	struct netns_id own;
+	bool known;
 
+	*id = (struct netns_id){ 0 };
+	known = file && fscanf(file, "netns %" SCNu64 " %" SCNu64, &id->inode, &id->number) >= 1 &&
+		id->inode;
 	if (file)
 		fclose(file);
-	return known && !netns_own(&own) && *inode != own;
+	return known && !netns_own(&own) && !netns_same(id, &own);
 }
 
-static int write_lines(const char *path, uint64_t namespace, const struct undo_lines *lines)
+/* Adds those of the file at a path. A file that cannot be read says nothing. */
+static int add_lines(const char *path, struct undo_lines *lines)
+{
+	struct undo_lines its = { 0 };
+	struct netns_id id;
+	int error = undo_is_elsewhere(path, &id) ? 0 : undo_read(path, &its);
+
+	if (error)
+		return error == -ENOMEM ? error : 0;
+	for (size_t i = 0; !error && i < its.count; i++)
+		error = undo_append(lines, its.items[i]);
+	undo_free(&its);
+	return error;
+}
+
+int undo_read_others(const char *except, struct undo_lines *lines)
+{
+	glob_t states = { 0 };
+	int error = 0;
+
+	*lines = (struct undo_lines){ 0 };
+	glob(PLACE_ROOTS "/*.state", 0, NULL, &states);
+	glob(PLACE_USERS "/*.state", GLOB_APPEND, NULL, &states);
+	for (size_t i = 0; !error && i < states.gl_pathc; i++) {
+		if (!except || strcmp(states.gl_pathv[i], except))
+			error = add_lines(states.gl_pathv[i], lines);
+	}
+	globfree(&states);
+	if (error)
+		undo_free(lines);
+	return error;
+}
+
+static int write_lines(const char *path, const struct netns_id *own, const struct undo_lines *lines)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
@@ -103,7 +140,7 @@ static int write_lines(const char *path, uint64_t namespace, const struct undo_l
 			close(fd);
 		return error;
 	}
-	fprintf(file, "%s%" PRIu64 "\n", head, namespace);
+	fprintf(file, "%s%" PRIu64 " %" PRIu64 "\n", head, own->inode, own->number);
 	for (size_t i = 0; i < lines->count; i++)
 		fprintf(file, "%s\n", lines->items[i]);
 	if (ferror(file))
@@ -131,16 +168,16 @@ void undo_clean(const char *path)
 int undo_write(const char *path, const struct undo_lines *lines)
 {
 	char beside[BESIDE_SIZE];
-	uint64_t namespace = 0;
+	struct netns_id own = { 0 };
 	int error;
 
 	if (!lines->count)
 		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-	error = netns_own(&namespace);
+	error = netns_own(&own);
 	if (error && error != -ENOENT)
 		return error;
 	make_beside(beside, path);
-	error = write_lines(beside, namespace, lines);
+	error = write_lines(beside, &own, lines);
 	if (!error && rename(beside, path) < 0)
 		error = -errno;
 	if (error)

@@ -4,8 +4,8 @@
  * outlives the process: NAME.state (host/place.h), one line "WHAT VALUE" a change, in the order of
  * the changes. A line is written before its change is made, so that whoever finds the file can undo
  * all that may have happened. The file is always replaced as a whole; without lines there is none.
- * At its head stands the network namespace of who wrote it, "netns NUMBER" (0: it could not be
- * told): elsewhere there would be nothing to undo.
+ * At its head stands the network namespace of who wrote it, "netns INODE NUMBER" (struct netns_id;
+ * 0: it could not be told): elsewhere there would be nothing to undo.
  *
  * Only who holds the tunnel's lock may call these. Errors are -errno; -EINVAL: what has a blank in
  * it, or one of the two a line end.
@@ -21,6 +21,8 @@
 
 enum { UNDO_PATH_SIZE = PLACE_PATH_SIZE };
 
+struct netns_id;
+
 /* Whole lines "WHAT VALUE", without their ends. */
 struct undo_lines {
 	char **items;
@@ -30,9 +32,8 @@ struct undo_lines {
 /* The file of a tunnel. 0, or -ENAMETOOLONG. */
 int undo_path(char path[UNDO_PATH_SIZE], const char *name);
 
-/* Whether the lines are of another network namespace than the caller's, and of which (the inode of
- * its /proc/PID/ns/net). */
-bool undo_is_elsewhere(const char *path, uint64_t *inode);
+/* Whether the lines are of another network namespace than the caller's, and of which. */
+bool undo_is_elsewhere(const char *path, struct netns_id *id);
 
 /* Adds a line at the end, unless it is there already; removes one, if it is there. */
 int undo_add(const char *path, const char *what, const char *value);
@@ -52,6 +53,10 @@ int undo_write(const char *path, const struct undo_lines *lines);
 /* Removes what a write that was killed has left beside the file. */
 void undo_clean(const char *path);
 void undo_free(struct undo_lines *lines);
+
+/* Those of all other tunnels of this network namespace (but not in the file at except, which may be
+ * NULL), whoever runs them, if the caller may read them. 0, and the caller's to free; or -errno. */
+int undo_read_others(const char *except, struct undo_lines *lines);
 
 /* A copy of a line at the end; 0 or -ENOMEM. */
 int undo_append(struct undo_lines *lines, const char *line);

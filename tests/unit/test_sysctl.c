@@ -7,18 +7,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "host/sysctl.h"
 #include "host/undo.h"
 #include "in_child.h"
-
-#define STATE "/run/culvert/a.state"
-#define OTHER_STATE "/run/culvert/b.state"
+#include "own_host.h"
 
 static bool stat_fails;
 static unsigned stats;
@@ -33,13 +27,6 @@ int __wrap_stat(const char *path, struct stat *status)
 		return __real_stat(path, status);
 	errno = ENOMEM;
 	return -1;
-}
-
-static bool own_host(void)
-{
-	return !unshare(CLONE_NEWNET | CLONE_NEWNS) &&
-	       !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
-	       !mount("none", "/run", "tmpfs", 0, NULL) && !mkdir("/run/culvert", 0755);
 }
 
 static int setting(void)
@@ -92,6 +79,23 @@ static int noted_elsewhere(void)
 	return 0;
 }
 
+/* By root's tunnel, which another user's may not read. */
+static int noted_unseen(void)
+{
+	static char state[] = STATE, other[] = OTHER_STATE;
+
+	if (!own_host() || setting())
+		return IN_CHILD_SKIP;
+	EXPECT(!sysctl_turn_on(STATE, SYSCTL_SRC_VALID_MARK) && setting() == 1);
+	EXPECT(!rename(STATE, "/run/unseen"));
+	EXPECT(!sysctl_turn_on(OTHER_STATE, SYSCTL_SRC_VALID_MARK));
+	EXPECT(!rename("/run/unseen", STATE));
+	EXPECT(!put_back(state) && setting() == 1);
+	EXPECT(!put_back(other) && setting() == 1); /* what was before it cannot know */
+	EXPECT(access(STATE, F_OK) < 0 && access(OTHER_STATE, F_OK) < 0);
+	return 0;
+}
+
 /* Whose the line would be cannot be told: it must not be taken for somebody else's. */
 static int unknown_namespace(void)
 {
@@ -121,6 +125,12 @@ static void test_noted_elsewhere(void **state)
 	in_child(noted_elsewhere);
 }
 
+static void test_noted_unseen(void **state)
+{
+	(void)state;
+	in_child(noted_unseen);
+}
+
 static void test_unknown_namespace(void **state)
 {
 	(void)state;
@@ -132,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_noted_elsewhere),
+		cmocka_unit_test(test_noted_unseen),
 		cmocka_unit_test(test_unknown_namespace),
 	};
 
