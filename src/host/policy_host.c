@@ -130,7 +130,8 @@ static int write_all(struct change *change, const char *state_path)
 	return error;
 }
 
-static int keep_others(struct change *change)
+/* Lines of other kinds. */
+static int keep_rest(struct change *change)
 {
 	int stored = 0;
 
@@ -206,7 +207,7 @@ static int make_change(struct change *change, const char *state_path)
 		return -ENOMEM;
 	error = write_all(change, state_path);
 	if (!error)
-		error = keep_others(change);
+		error = keep_rest(change);
 	if (!error)
 		error = add_wanted(change);
 	if (!error)
