@@ -198,6 +198,18 @@ static struct netlink_prefix as_netlink(const struct config_prefix *prefix)
 	};
 }
 
+/* What is not there any more need not be taken back. -ENXIO: the device has no IPv6 any more, as
+ * with an MTU that is too small for it. */
+static int unless_gone(int error)
+{
+	static const int gone[] = { ESRCH, ENOENT, EADDRNOTAVAIL, ENODEV, ENXIO };
+
+	for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++)
+		if (error == -gone[i])
+			return 0;
+	return error;
+}
+
 /* Taking an address away can take others and routes along: they are made again. */
 static int remove_line(struct netlink *netlink, unsigned interface, const char *line)
 {
@@ -296,8 +308,20 @@ static int look(struct monitor *monitor, const struct undo_lines *noted)
 	return error;
 }
 
-/* The state file with these notes in place of those that it has; what is in neither of both goes
- * off the device. */
+/* Off the device, and noted again if it stays there, to go at the end or when it is tried next. */
+static int remove_or_note(struct monitor *monitor, struct undo_lines *notes, const char *line)
+{
+	const int error = unless_gone(remove_line(monitor->inside, monitor->interface, line));
+
+	if (!error)
+		return 0;
+	log_line(LOG_WARNING, "cannot take the %s off %s: %s", line, monitor->config->device,
+		strerror(-error));
+	return note_add(monitor, notes, line);
+}
+
+/* The state file with these notes in place of those that it has; what only those have goes off the
+ * device. */
 static int replace_notes(
 	struct monitor *monitor, const struct undo_lines *before, struct undo_lines *notes)
 {
@@ -309,7 +333,7 @@ static int replace_notes(
 		if (!is_of_device(monitor, before->items[i], &note))
 			error = undo_append(&after, before->items[i]);
 		else if (!undo_has(&ours, note.line))
-			remove_line(monitor->inside, monitor->interface, note.line);
+			error = remove_or_note(monitor, notes, note.line);
 	}
 	for (size_t i = 0; !error && i < notes->count; i++)
 		error = undo_append(&after, notes->items[i]);
@@ -488,9 +512,7 @@ static int undo_note(struct netlink *netlink, const struct note *note)
 		error = set_down(netlink, interface);
 	else
 		error = remove_line(netlink, interface, note->line);
-	return error == -ESRCH || error == -ENOENT || error == -EADDRNOTAVAIL || error == -ENODEV
-		       ? 0
-		       : error;
+	return unless_gone(error);
 }
 
 /* Of a device that has gone there is nothing to take back, nor of another one that has its place.

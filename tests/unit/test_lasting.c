@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+/* A device that stays, and what the state file has of it, where the kernel refuses something. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/monitor_state.h"
+
+enum { LOOPBACK = 1 };
+
+static char directory[] = "/tmp/culvert-lasting-XXXXXX";
+static struct config config = { .name = "office", .device = "tun0" };
+
+static struct monitor *make_monitor(void)
+{
+	struct monitor *monitor = calloc(1, sizeof(*monitor));
+
+	assert_non_null(monitor);
+	monitor->config = &config;
+	monitor->interface = LOOPBACK;
+	monitor->netns = monitor->tun = monitor->given.tun = -1;
+	assert_int_equal(netlink_open(&monitor->netlink), 0);
+	monitor->inside = monitor->netlink;
+	snprintf(monitor->routing.state_path, sizeof(monitor->routing.state_path),
+		"%s/office.state", directory);
+	return monitor;
+}
+
+static void free_monitor(struct monitor *monitor)
+{
+	unlink(monitor->routing.state_path);
+	lasting_free(&monitor->lasting);
+	netlink_close(monitor->netlink);
+	free(monitor);
+}
+
+static int make_place(void **state)
+{
+	(void)state;
+	return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_place(void **state)
+{
+	(void)state;
+	return rmdir(directory);
+}
+
+static bool has_note(const struct monitor *monitor, const char *note)
+{
+	struct undo_lines lines;
+	bool has;
+
+	assert_int_equal(undo_read(monitor->routing.state_path, &lines), 0);
+	has = undo_has(&lines, note);
+	undo_free(&lines);
+	return has;
+}
+
+/* ---- what nobody wants any more, and the kernel does not take off ---- */
+
+static int refusal;
+
+int __wrap_netlink_route_delete(struct netlink *netlink, unsigned interface, uint32_t table,
+	struct netlink_prefix destination);
+
+int __wrap_netlink_route_delete(struct netlink *netlink, unsigned interface, uint32_t table,
+	struct netlink_prefix destination)
+{
+	(void)netlink;
+	assert_int_equal(interface, LOOPBACK);
+	assert_int_equal(table, 4242);
+	assert_int_equal(destination.length, 24);
+	return refusal;
+}
+
+static void unwanted(void **state)
+{
+	static const struct {
+		int refusal;
+		bool persistent, stays;
+	} cases[] = {
+		{ 0, false, false },
+		{ 0, true, false },
+		{ -ESRCH, false, false }, /* it has gone by itself */
+		{ -ESRCH, true, false },
+		{ -ENXIO, false, false }, /* with all of IPv6 */
+		{ -ENOBUFS, false, true },
+		{ -ENOMEM, true, true },
+	};
+	static const char plain[] = "route 198.51.100.0/24 table 4242 dev 1 tun0";
+	static const char kept[] = "kept-route 198.51.100.0/24 table 4242 dev 1 tun0";
+	const struct device_facts facts = { .interface = LOOPBACK };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct monitor *monitor = make_monitor();
+		const bool persistent = cases[i].persistent, stays = cases[i].stays;
+
+		refusal = cases[i].refusal;
+		config.persistent = persistent;
+		lasting_begin(monitor, &facts);
+		assert_int_equal(
+			undo_add(monitor->routing.state_path, "kept-route", strchr(kept, ' ') + 1),
+			0);
+		assert_int_equal(lasting_note(monitor, NULL, NULL), 0);
+		/* Noted as what is to become of it. */
+		assert_int_equal(has_note(monitor, kept), stays && persistent);
+		assert_int_equal(has_note(monitor, plain), stays && !persistent);
+		/* At the next occasion. */
+		refusal = 0;
+		assert_int_equal(lasting_note(monitor, NULL, NULL), 0);
+		assert_false(has_note(monitor, kept));
+		assert_false(has_note(monitor, plain));
+		free_monitor(monitor);
+	}
+	config.persistent = false;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unwanted),
+	};
+
+	return cmocka_run_group_tests(tests, make_place, remove_place);
+}
