@@ -246,6 +246,7 @@ static void attached_value(const struct monitor *monitor, char value[ATTACHED_SI
 	snprintf(value, ATTACHED_SIZE, "%d%s", flags_before(&lasting->before), lasting->suffix);
 }
 
+/* Before it is: that changes how the driver takes it. */
 static int note_attached(struct monitor *monitor)
 {
 	char value[ATTACHED_SIZE];
@@ -254,6 +255,14 @@ static int note_attached(struct monitor *monitor)
 		return 0;
 	attached_value(monitor, value);
 	return undo_add(monitor->routing.state_path, DEVICE_STEP_ATTACHED, value);
+}
+
+static void forget_attached(const struct monitor *monitor)
+{
+	char value[ATTACHED_SIZE];
+
+	attached_value(monitor, value);
+	undo_remove(monitor->routing.state_path, DEVICE_STEP_ATTACHED, value);
 }
 
 /* Where there is another one of its name. The kernel tells those who could change it. */
@@ -316,7 +325,6 @@ static void begin_lasting(struct monitor *monitor, const struct device_facts *fa
 {
 	monitor->interface = facts->interface;
 	lasting_begin(monitor, facts);
-	warn_of_others(monitor, facts);
 }
 
 /* One that was handed over is ours already; whose it is otherwise does not matter. */
@@ -341,7 +349,30 @@ static int claim_given(struct monitor *monitor)
 	if (monitor->tun < 0)
 		return -errno;
 	begin_lasting(monitor, &facts);
+	warn_of_others(monitor, &facts);
 	return 0;
+}
+
+static int attach(struct monitor *monitor, const struct device_facts *facts)
+{
+	int error;
+
+	begin_lasting(monitor, facts);
+	error = note_attached(monitor);
+	if (error) {
+		monitor_error(monitor, "cannot write %s: %s", monitor->routing.state_path,
+			strerror(-error));
+		error = -ECANCELED;
+	} else {
+		error = join(monitor, flags_now(facts));
+	}
+	if (!error) {
+		warn_of_others(monitor, facts);
+		return 0;
+	}
+	forget_attached(monitor);
+	monitor->lasting.stays = false;
+	return error;
 }
 
 int device_step_claim(struct monitor *monitor)
@@ -367,10 +398,7 @@ int device_step_claim(struct monitor *monitor)
 		return -EPROTOTYPE;
 	if (facts.queues)
 		return -EBUSY;
-	error = join(monitor, flags_now(&facts));
-	if (!error)
-		begin_lasting(monitor, &facts);
-	return error;
+	return attach(monitor, &facts);
 }
 
 static void complain_of_other_kind(struct monitor *monitor, const char *key)
@@ -466,6 +494,8 @@ void device_step_complain(struct monitor *monitor, int error)
 			"tuntap add dev %s mode %s user %s",
 			device, mode, own_name());
 		break;
+	case ECANCELED: /* said already */
+		break;
 	default:
 		monitor_error(monitor, "cannot use the device %s: %s", device, tun_explain(error));
 	}
@@ -508,15 +538,9 @@ int device_step_up(struct monitor *monitor)
 		error = lasting_release(monitor);
 		monitor->made_device = true;
 	}
-	if (error) {
+	if (error)
 		monitor_error(monitor, "cannot change whether %s stays: %s",
 			monitor->config->device, strerror(-error));
-		return error;
-	}
-	error = note_attached(monitor);
-	if (error)
-		monitor_error(monitor, "cannot write %s: %s", monitor->routing.state_path,
-			strerror(-error));
 	return error;
 }
 
@@ -524,7 +548,6 @@ int device_step_up(struct monitor *monitor)
 static void give_back(struct monitor *monitor)
 {
 	const struct device_facts *before = &monitor->lasting.before;
-	char value[ATTACHED_SIZE];
 
 	ioctl(monitor->tun, TUNSETOFFLOAD, 0);
 	close(monitor->tun);
@@ -533,8 +556,7 @@ static void give_back(struct monitor *monitor)
 		return;
 	if (!join(monitor, flags_before(before)))
 		close(monitor->tun);
-	attached_value(monitor, value);
-	undo_remove(monitor->routing.state_path, DEVICE_STEP_ATTACHED, value);
+	forget_attached(monitor);
 }
 
 static void say_it_stays(const struct config *config)

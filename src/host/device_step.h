@@ -19,7 +19,7 @@ bool device_step_lost_namespace(const struct monitor *monitor);
  * -ENOTUNIQ: there is one that is none of the driver; -EEXIST: it is there as long as a program has
  * it; -EBUSY: another program has it; -EPROTOTYPE: of the other mode; -EPERM: not ours to use;
  * -ENODEV: there is none, and we may not make it; -EREMCHG, -EXDEV: the one that was handed over
- * has another name, or is elsewhere; other -errno.
+ * has another name, or is elsewhere; -ECANCELED: said already; other -errno.
  */
 int device_step_claim(struct monitor *monitor);
 /* Says why that failed and what to do about it, if it is one of these. */

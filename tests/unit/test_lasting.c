@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/tun.h"
+#include "host/device_step.h"
 #include "host/monitor_state.h"
 
 enum { LOOPBACK = 1 };
@@ -125,10 +127,96 @@ static void unwanted(void **state)
 	config.persistent = false;
 }
 
+/* ---- a device of others, which attaching changes ---- */
+
+static const char attached[] = "attached 1 dev 7 tun0"; /* IFF_TUN */
+static int join_result;
+static bool noted_at_join;
+
+int __wrap_device_facts_find(struct netlink *netlink, const char *name, struct device_facts *facts);
+int __wrap_tun_join(const char *name, int flags, int *fd);
+
+int __wrap_device_facts_find(struct netlink *netlink, const char *name, struct device_facts *facts)
+{
+	(void)netlink;
+	*facts = (struct device_facts){
+		.interface = 7, .is_tun = true, .persistent = true, .pi = true, .has_owner = true
+	};
+	snprintf(facts->name, sizeof(facts->name), "%s", name);
+	return 0;
+}
+
+int __wrap_tun_join(const char *name, int flags, int *fd)
+{
+	char path[UNDO_PATH_SIZE];
+	struct undo_lines lines;
+
+	assert_string_equal(name, config.device);
+	assert_int_equal(flags, IFF_TUN | TUN_FLAGS);
+	snprintf(path, sizeof(path), "%s/office.state", directory);
+	assert_int_equal(undo_read(path, &lines), 0);
+	noted_at_join = undo_has(&lines, attached);
+	undo_free(&lines);
+	*fd = join_result ? -1 : dup(STDIN_FILENO);
+	return join_result;
+}
+
+static void noted_before_it_is_attached(void **state)
+{
+	struct monitor *monitor = make_monitor();
+
+	(void)state;
+	join_result = -EBUSY;
+	assert_int_equal(device_step_claim(monitor), -EBUSY);
+	assert_true(noted_at_join);
+	assert_false(has_note(monitor, attached));
+	assert_false(monitor->lasting.stays);
+	join_result = 0;
+	assert_int_equal(device_step_claim(monitor), 0);
+	assert_true(noted_at_join);
+	assert_true(has_note(monitor, attached));
+	assert_true(monitor->lasting.stays);
+	close(monitor->tun);
+	free_monitor(monitor);
+}
+
+/* One of ours is as we have left it. */
+static void ours_is_not_noted(void **state)
+{
+	struct monitor *monitor = make_monitor();
+
+	(void)state;
+	join_result = 0;
+	assert_int_equal(undo_add(monitor->routing.state_path, "kept-device", "yes dev 7 tun0"), 0);
+	assert_int_equal(device_step_claim(monitor), 0);
+	assert_false(noted_at_join);
+	assert_false(has_note(monitor, attached));
+	close(monitor->tun);
+	free_monitor(monitor);
+}
+
+/* What cannot be noted is not done. */
+static void not_noted_not_attached(void **state)
+{
+	struct monitor *monitor = make_monitor();
+
+	(void)state;
+	join_result = 0;
+	snprintf(monitor->routing.state_path, sizeof(monitor->routing.state_path),
+		"/nowhere/at/all.state");
+	assert_int_equal(device_step_claim(monitor), -ECANCELED);
+	assert_int_equal(monitor->tun, -1);
+	assert_non_null(strstr(monitor->last_error, "/nowhere/at/all.state"));
+	free_monitor(monitor);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unwanted),
+		cmocka_unit_test(noted_before_it_is_attached),
+		cmocka_unit_test(ours_is_not_noted),
+		cmocka_unit_test(not_noted_not_attached),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, remove_place);
