@@ -62,12 +62,12 @@ static int explain(const char *name, int error)
 static void tell_of_rest(const char *name)
 {
 	char stays[LASTING_STAYS_SIZE];
-	const bool kept = lasting_stays(name, stays);
+	const bool kept = lasting_stays(name, 0, stays);
 
 	if (!undone)
 		printf("%s: there is nothing to put back%s%s\n", name, kept ? "; " : "",
 			kept ? cli_harmless(stays) : "");
-	else if (kept)
+	for (size_t i = undone ? 0 : 1; lasting_stays(name, i, stays); i++)
 		printf("%s: %s\n", name, cli_harmless(stays));
 }
 

@@ -541,6 +541,8 @@ int device_step_up(struct monitor *monitor)
 	if (error)
 		monitor_error(monitor, "cannot change whether %s stays: %s",
 			monitor->config->device, strerror(-error));
+	else
+		lasting_tell_others(monitor);
 	return error;
 }
 

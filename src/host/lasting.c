@@ -18,7 +18,7 @@ enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + DEVICE_PLACE_SIZE };
 enum { MTU_IPV6_MIN = 1280 }; /* with a smaller one Linux takes IPv6 off a device */
 
 #define KEPT "kept-"
-#define KEPT_DEVICE KEPT "device yes"
+#define KEPT_DEVICE KEPT "device"
 
 /* ---- notes ---- */
 
@@ -84,9 +84,9 @@ void lasting_free(struct lasting *lasting)
 	undo_free(&lasting->theirs);
 }
 
-static void kept_device(const struct monitor *monitor, char text[NOTE_SIZE])
+static void kept_value(const struct monitor *monitor, char value[NOTE_SIZE])
 {
-	snprintf(text, NOTE_SIZE, KEPT_DEVICE "%s", monitor->lasting.suffix);
+	snprintf(value, NOTE_SIZE, "yes%s", monitor->lasting.suffix);
 }
 
 bool lasting_was_ours(const struct monitor *monitor)
@@ -97,52 +97,57 @@ bool lasting_was_ours(const struct monitor *monitor)
 
 	if (undo_read(monitor->routing.state_path, &lines))
 		return false;
-	kept_device(monitor, text);
+	snprintf(text, sizeof(text), KEPT_DEVICE " yes%s", monitor->lasting.suffix);
 	has = undo_has(&lines, text);
 	undo_free(&lines);
 	return has;
 }
 
-/* Whether a line of the state file is of no device that was kept. */
-static bool is_not_kept(const char *line)
+/* Whether a line of the state file is of the device, where it is now. */
+static bool is_of_place(const struct monitor *monitor, const char *line)
 {
-	return !begins(line, KEPT);
+	const size_t len = strlen(line), end = strlen(monitor->lasting.suffix);
+
+	return len > end && !strcmp(line + len - end, monitor->lasting.suffix);
 }
 
-/* The notes of the device of an earlier start are of no more use: it has gone. */
-static int forget_kept(const char *state_path, const char *but)
+static bool is_not_kept_here(const void *context, const char *line)
 {
-	return undo_filter(state_path, is_not_kept, but);
+	return !begins(line, KEPT) || !is_of_place(context, line);
+}
+
+/* What is noted of another device that was kept stays, as it does. */
+static int forget_kept(const struct monitor *monitor)
+{
+	return undo_filter(monitor->routing.state_path, is_not_kept_here, monitor);
 }
 
 int lasting_keep(struct monitor *monitor, bool keep)
 {
-	char text[NOTE_SIZE];
+	char value[NOTE_SIZE];
 	int error = 0;
 
-	kept_device(monitor, text);
+	kept_value(monitor, value);
 	if (keep)
-		error = forget_kept(monitor->routing.state_path, text);
+		error = undo_add(monitor->routing.state_path, KEPT_DEVICE, value);
 	/* To one that has no owner every user may attach while we are away. */
 	if (!error && keep && ioctl(monitor->tun, TUNSETOWNER, geteuid()) < 0)
 		error = -errno;
 	if (!error && ioctl(monitor->tun, TUNSETPERSIST, keep) < 0)
 		error = -errno;
 	if (!keep || error)
-		forget_kept(monitor->routing.state_path, NULL);
+		forget_kept(monitor);
 	return error;
 }
 
 int lasting_release(struct monitor *monitor)
 {
-	char text[NOTE_SIZE], *value;
+	char value[NOTE_SIZE];
 
 	if (ioctl(monitor->tun, TUNSETPERSIST, false) < 0)
 		return -errno;
-	kept_device(monitor, text);
-	value = strchr(text, ' ');
-	*value++ = '\0';
-	return undo_remove(monitor->routing.state_path, text, value);
+	kept_value(monitor, value);
+	return undo_remove(monitor->routing.state_path, KEPT_DEVICE, value);
 }
 
 /* ---- what is on it ---- */
@@ -269,10 +274,7 @@ static int note_wanted(struct monitor *monitor, struct undo_lines *notes, const 
 /* A note of an address or a route of this device, as it is now. */
 static bool is_of_device(const struct monitor *monitor, const char *text, struct note *note)
 {
-	const size_t len = strlen(text), end = strlen(monitor->lasting.suffix);
-
-	return note_read(text, note) && len > end &&
-	       !strcmp(text + len - end, monitor->lasting.suffix) &&
+	return note_read(text, note) && is_of_place(monitor, text) &&
 	       (begins(note->line, "address ") || begins(note->line, "route "));
 }
 
@@ -515,8 +517,7 @@ static int undo_note(struct netlink *netlink, const struct note *note)
 	return unless_gone(error);
 }
 
-/* Of a device that has gone there is nothing to take back, nor of another one that has its place.
- */
+/* Of one that has gone there is nothing to take back, nor of another one that has its place. */
 static bool is_gone(struct netlink *netlink, const struct device_place *place)
 {
 	struct device_facts facts;
@@ -636,6 +637,8 @@ int lasting_put_back(const char *state_path, struct netlink *inside,
 	return error ? error : stored;
 }
 
+/* ---- devices that are kept ---- */
+
 static void tell_how_to_remove(const struct device_place *place, char sentence[LASTING_STAYS_SIZE])
 {
 	char ip[NETNS_IP_SIZE];
@@ -646,20 +649,51 @@ static void tell_how_to_remove(const struct device_place *place, char sentence[L
 		ip, place->name);
 }
 
-bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE])
+static bool read_kept(const char *line, struct note *note)
+{
+	return begins(line, KEPT_DEVICE " ") && note_read(line, note);
+}
+
+bool lasting_stays(const char *name, size_t which, char sentence[LASTING_STAYS_SIZE])
 {
 	char path[UNDO_PATH_SIZE];
 	struct undo_lines lines;
 	struct note note;
-	bool stays = false;
+	size_t seen = 0;
 
 	if (undo_path(path, name) || undo_read(path, &lines))
 		return false;
-	for (size_t i = 0; i < lines.count && !stays; i++) {
-		stays = begins(lines.items[i], KEPT_DEVICE " ") && note_read(lines.items[i], &note);
-		if (stays)
+	for (size_t i = 0; i < lines.count && seen <= which; i++) {
+		if (read_kept(lines.items[i], &note) && seen++ == which)
 			tell_how_to_remove(&note.place, sentence);
 	}
 	undo_free(&lines);
-	return stays;
+	return seen > which;
+}
+
+/* By the namespace's own number, as it may have several paths. */
+static bool same_device(const struct device_place *a, const struct device_place *b)
+{
+	return a->interface == b->interface && a->namespace == b->namespace &&
+	       !strcmp(a->name, b->name);
+}
+
+void lasting_tell_others(const struct monitor *monitor)
+{
+	char sentence[LASTING_STAYS_SIZE];
+	struct device_place ours;
+	struct undo_lines lines;
+	struct note note;
+
+	if (undo_read(monitor->routing.state_path, &lines))
+		return;
+	device_place_read(monitor->lasting.suffix, &ours); /* if it goes with us, it is none */
+	for (size_t i = 0; i < lines.count; i++) {
+		if (!read_kept(lines.items[i], &note) || same_device(&note.place, &ours))
+			continue;
+		tell_how_to_remove(&note.place, sentence);
+		log_line(LOG_WARNING, "what is routed into an earlier start's device is lost: %s",
+			sentence);
+	}
+	undo_free(&lines);
 }

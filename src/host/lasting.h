@@ -80,9 +80,12 @@ int lasting_set_mtu(struct monitor *monitor, unsigned *mtu, char why[LASTING_WHY
 int lasting_put_back(const char *state_path, struct netlink *inside,
 	void (*told)(const char *what, const char *value));
 
-/* The device that is kept, as a former start has noted it, and how to remove it: a sentence, for
- * `culvert down`. False: there is none. */
+/* The devices that are kept, as former starts have noted them: with another Device or
+ * NetworkNamespace than now there may be several. How to remove the first (which is 0), the second
+ * and so on: a sentence, for `culvert down`. False: there are not so many. */
 enum { LASTING_STAYS_SIZE = DEVICE_PLACE_SIZE + 128 };
-bool lasting_stays(const char *name, char sentence[LASTING_STAYS_SIZE]);
+bool lasting_stays(const char *name, size_t which, char sentence[LASTING_STAYS_SIZE]);
+/* Logs that for each but the tunnel's. */
+void lasting_tell_others(const struct monitor *monitor);
 
 #endif

@@ -135,12 +135,13 @@ static int open_switch(
 
 /* Whether it holds for whichever network namespace we are in: a file, or a device in a namespace
  * that the line names. */
-static bool holds_here(const char *line)
+static bool holds_here(const void *context, const char *line)
 {
 	const struct kind *kind = find_kind(line, strcspn(line, " "));
 	const char *device = strstr(line, " dev ");
 	struct device_place place;
 
+	(void)context;
 	if (kind && kind->file)
 		return true;
 	return device && device_place_read(device, &place) && place.path;

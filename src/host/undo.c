@@ -235,17 +235,16 @@ int undo_remove(const char *path, const char *what, const char *value)
 	return error;
 }
 
-int undo_filter(const char *path, bool (*keep)(const char *line), const char *added)
+int undo_filter(
+	const char *path, bool (*keep)(const void *context, const char *line), const void *context)
 {
 	struct undo_lines lines, kept = { 0 };
 	int error = undo_read(path, &lines);
 
 	for (size_t i = 0; !error && i < lines.count; i++) {
-		if (keep(lines.items[i]))
+		if (keep(context, lines.items[i]))
 			error = undo_append(&kept, lines.items[i]);
 	}
-	if (!error && added)
-		error = undo_append(&kept, added);
 	if (!error)
 		error = undo_write(path, &kept);
 	undo_free(&lines);

@@ -39,8 +39,9 @@ bool undo_is_elsewhere(const char *path, struct netns_id *id);
 int undo_add(const char *path, const char *what, const char *value);
 int undo_remove(const char *path, const char *what, const char *value);
 
-/* Leaves of the lines those that are to be kept, and adds one (NULL: none), in one write. */
-int undo_filter(const char *path, bool (*keep)(const char *line), const char *added);
+/* Leaves of the lines those that are to be kept, in one write. */
+int undo_filter(
+	const char *path, bool (*keep)(const void *context, const char *line), const void *context);
 
 /* Calls each for all lines that there are now, the last one first, until it returns other than 0,
  * which is then returned. It may add and remove. */

@@ -113,6 +113,23 @@ has_route 10.82.0.0/16 || fail "the new route is not there"
 has_route 10.90.0.0/16 || fail "a route of others is not there"
 end_culvert a
 
+step "with another Device, or elsewhere: the one that stays is ours still"
+stays="the device $device stays \(Persistent\): ip link delete dev $device removes it"
+psk_line="Persistent = yes\nDevice = ${device}2"
+write_ends "" "AllowedIPs = 10.82.0.0/16"
+refuses "$stays.*has one already" ns a timeout 20 "$build/culvert" run "$(conf a)"
+expect_match "what down says then" "nothing to put back; $stays" "$(ns a "$build/culvert" down "$device")"
+add_ns c
+psk_line="Persistent = yes\nNetworkNamespace = $prefix-c"
+write_ends "" "AllowedIPs = 10.82.0.0/16"
+bring_up a
+expect_equal "warnings of it" 1 "$(logged a "$stays")"
+end_culvert a
+says=$(ns a "$build/culvert" down "$device")
+expect_match "what down says of the first" "nothing to put back; $stays" "$says"
+expect_match "what down says of the second" "ip -n $prefix-c link delete dev $device" "$says"
+must ip -n "$prefix-c" link delete "$device"
+
 step "without Persistent it is ours to remove again, and what was in the file goes as well"
 psk_line=
 write_ends "\nAddress = 10.79.0.1/32" "AllowedIPs = 10.83.0.0/16"

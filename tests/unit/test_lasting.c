@@ -127,6 +127,40 @@ static void unwanted(void **state)
 	config.persistent = false;
 }
 
+/* ---- a device that was kept, and another one that cannot be ---- */
+
+static void kept_elsewhere(void **state)
+{
+	static const struct {
+		const char *what, *value;
+		bool ours;
+	} cases[] = {
+		{ "kept-device", "yes dev 1 tun1", false },
+		{ "kept-device", "yes dev 11 tun0", false },
+		{ "kept-device", "yes dev 1 tun0 of 4242 in /run/netns/cell", false },
+		{ "kept-route", "198.51.100.0/24 table 254 dev 1 tun1", false },
+		{ "kept-bridge", "lan dev 1 tun1", false },
+		{ "kept-device", "yes dev 1 tun0", true },
+		{ "kept-address", "192.0.2.1/24 dev 1 tun0", true },
+		{ "kept-bridge", "lan dev 1 tun0", true },
+	};
+	const struct device_facts facts = { .interface = LOOPBACK };
+	struct monitor *monitor = make_monitor();
+	char line[128];
+
+	(void)state;
+	lasting_begin(monitor, &facts);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(
+			undo_add(monitor->routing.state_path, cases[i].what, cases[i].value), 0);
+	assert_int_equal(lasting_keep(monitor, true), -EBADF); /* there is none open */
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		snprintf(line, sizeof(line), "%s %s", cases[i].what, cases[i].value);
+		assert_int_equal(has_note(monitor, line), !cases[i].ours);
+	}
+	free_monitor(monitor);
+}
+
 /* ---- a device of others, which attaching changes ---- */
 
 static const char attached[] = "attached 1 dev 7 tun0"; /* IFF_TUN */
@@ -214,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unwanted),
+		cmocka_unit_test(kept_elsewhere),
 		cmocka_unit_test(noted_before_it_is_attached),
 		cmocka_unit_test(ours_is_not_noted),
 		cmocka_unit_test(not_noted_not_attached),
