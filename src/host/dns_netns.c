@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host/dns_file.h"
+#include "host/lock.h"
 #include "host/netns.h"
 #include "host/undo.h"
 
@@ -76,16 +77,29 @@ void dns_netns_finish(const char *state_path, const char *path)
 	undo_walk(state_path, undo_made, (void *)state_path);
 }
 
+/* That of all who change what tunnels share: the descriptor, to be closed, or -errno. */
+static int take_turn(const char *state_path)
+{
+	char copy[UNDO_PATH_SIZE];
+
+	snprintf(copy, sizeof(copy), "%s", state_path);
+	return lock_take_turn(dirname(copy));
+}
+
 int dns_netns_undo_file(const char *state_path, const char *path)
 {
+	const int turn = take_turn(state_path);
 	char copy[UNDO_PATH_SIZE], *name, *end;
 	int error;
 
+	if (turn < 0)
+		return turn;
 	snprintf(copy, sizeof(copy), "%s", state_path);
 	name = basename(copy);
 	end = strrchr(name, '.');
 	if (end)
 		*end = '\0';
 	error = dns_file_restore(path, name);
+	close(turn);
 	return error < 0 ? error : undo_remove(state_path, DNS_NETNS_FILE, path);
 }
