@@ -32,15 +32,6 @@ static void directory_of(char directory[PATH_MAX], const char *path)
 	snprintf(directory, PATH_MAX, "%.*s", (int)(strrchr(path, '/') - path), path);
 }
 
-/* That of all who change what tunnels share: the descriptor, to be closed, or -errno. */
-static int take_turn(const char *state_path)
-{
-	char directory[PATH_MAX];
-
-	directory_of(directory, state_path);
-	return lock_take_turn(directory);
-}
-
 /* 1, 0 or -errno. */
 static int has_line(const char *state_path, const char *line)
 {
@@ -53,7 +44,8 @@ static int has_line(const char *state_path, const char *line)
 	return result;
 }
 
-/* Whether another of our tunnels has noted the directory. 1, 0 or -errno. */
+/* Whether another of our tunnels has noted the directory, from whichever network namespace its
+ * sockets are; what other users note is no reason to remove anything. 1, 0 or -errno. */
 static int others_noted(const char *state_path, const char *directory)
 {
 	char where[PATH_MAX], pattern[PATH_MAX + 8], line[PATH_MAX + 16];
@@ -100,7 +92,7 @@ static int make_directory(const char *state_path, const char *path)
 
 int dns_netns_prepare(const char *state_path, const char *path)
 {
-	const int turn = take_turn(state_path);
+	const int turn = lock_take_turn_beside(state_path);
 	char directory[PATH_MAX], above[PATH_MAX];
 	int error;
 
@@ -130,7 +122,7 @@ static int undo_directory(const char *state_path, const char *path)
 
 int dns_netns_undo_directory(const char *state_path, const char *path)
 {
-	const int turn = take_turn(state_path);
+	const int turn = lock_take_turn_beside(state_path);
 	int error;
 
 	if (turn < 0)
@@ -157,7 +149,7 @@ void dns_netns_finish(const char *state_path, const char *path)
 
 int dns_netns_undo_file(const char *state_path, const char *path)
 {
-	const int turn = take_turn(state_path);
+	const int turn = lock_take_turn_beside(state_path);
 	char copy[UNDO_PATH_SIZE], *name, *end;
 	int error;
 
