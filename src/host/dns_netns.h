@@ -2,7 +2,8 @@
 /*
  * DNS = where the device is in another network namespace: ip-netns(8) has its programs see
  * /etc/netns/NAME/resolv.conf as /etc/resolv.conf. Who makes a file there (host/dns_file.h) makes
- * the directory, if need be, and notes both in the state file before.
+ * the directory, if need be, and notes both in the state file before. A directory that one tunnel
+ * has made is noted by each that uses it, and the last of them removes it.
  */
 #ifndef HOST_DNS_NETNS_H
 #define HOST_DNS_NETNS_H
@@ -19,9 +20,10 @@
  * it; -ENAMETOOLONG. */
 int dns_netns_path(char path[PATH_MAX], const char *namespace);
 
-/* Before the file is made there: notes, and the directory. 0 or -errno. */
+/* Before the file is made there: notes, and its directory and the one above. 0 or -errno. */
 int dns_netns_prepare(const char *state_path, const char *path);
-/* After it was put back: the directory goes, if it was made and is empty, and the notes. */
+/* After it was put back: the notes go, and what was made, if no other tunnel has noted it and it is
+ * empty. */
 void dns_netns_finish(const char *state_path, const char *path);
 
 /* The same for host/leftover.h. */

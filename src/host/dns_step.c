@@ -48,14 +48,12 @@ static bool run(void *context, const char *const *arguments, const char *input, 
 	return helper_succeeded(arguments[0], error, monitor->hook_status, why, DNS_WHY_SIZE);
 }
 
-static bool undo(struct monitor *monitor, char why[DNS_WHY_SIZE])
+static bool undo_at(
+	struct monitor *monitor, const struct dns_places *places, char why[DNS_WHY_SIZE])
 {
 	const struct dns_runner runner = { run, monitor };
-	const bool good =
-		dns_undo_left_over(&monitor->dns_places, monitor->config->name, &runner, why);
+	const bool good = dns_undo_left_over(places, monitor->config->name, &runner, why);
 
-	if (good && monitor->netns_resolv_conf)
-		dns_netns_finish(monitor->routing.state_path, monitor->netns_resolv_conf);
 	if (!good)
 		log_line(LOG_WARNING, "DNS is not put back: %s", why);
 	else if (*why)
@@ -63,10 +61,23 @@ static bool undo(struct monitor *monitor, char why[DNS_WHY_SIZE])
 	return good;
 }
 
+static bool undo(struct monitor *monitor, char why[DNS_WHY_SIZE])
+{
+	const bool good = undo_at(monitor, &monitor->dns_places, why);
+
+	if (good && monitor->netns_resolv_conf)
+		dns_netns_finish(monitor->routing.state_path, monitor->netns_resolv_conf);
+	return good;
+}
+
 int dns_step_clean(struct monitor *monitor)
 {
 	char why[DNS_WHY_SIZE];
 
+	/* It need not have been in a namespace then; one where it was, and is no more, has its line
+	 * in the state file. */
+	if (monitor->netns_resolv_conf)
+		undo_at(monitor, &dns_host_places, why);
 	undo(monitor, why);
 	/* Names of endpoints are looked up as the host did before the tunnel. */
 	outside_remember(&monitor->resolv_conf);

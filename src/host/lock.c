@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,4 +51,12 @@ int lock_take_turn(const char *directory)
 		return error;
 	}
 	return fd;
+}
+
+int lock_take_turn_beside(const char *path)
+{
+	char directory[PATH_MAX];
+
+	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+	return lock_take_turn(directory);
 }

@@ -11,5 +11,7 @@ int lock_take(const char *name, int *fd);
  * soon; or -errno. The directory is place_directory(); its file .turn is only its owner's to lock,
  * while a directory can be locked, for as long as they like, by all who may read it. */
 int lock_take_turn(const char *directory);
+/* By the path of any file in it. */
+int lock_take_turn_beside(const char *path);
 
 #endif

@@ -217,22 +217,13 @@ static int make_change(struct change *change, const char *state_path)
 	return error;
 }
 
-static int take_turn(const char *state_path)
-{
-	char directory[UNDO_PATH_SIZE];
-
-	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(state_path, '/') - state_path),
-		state_path);
-	return lock_take_turn(directory);
-}
-
 static int change_in_turn(struct change *change, const char *state_path)
 {
 	int turn, error = undo_read(state_path, &change->there);
 
 	if (error || (!change->there.count && !change->wanted->count))
 		return error;
-	turn = take_turn(state_path);
+	turn = lock_take_turn_beside(state_path);
 	if (turn < 0)
 		return turn;
 	error = make_change(change, state_path);

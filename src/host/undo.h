@@ -7,8 +7,8 @@
  * At its head stands the network namespace of who wrote it, "netns INODE NUMBER" (struct netns_id;
  * 0: it could not be told): elsewhere there would be nothing to undo.
  *
- * Only who holds the tunnel's lock may call these. Errors are -errno; -EINVAL: what has a blank in
- * it, or one of the two a line end.
+ * Only who holds the tunnel's lock may write; another process that reads sees the file before or
+ * after. Errors are -errno; -EINVAL: what has a blank in it, or one of the two a line end.
  */
 #ifndef HOST_UNDO_H
 #define HOST_UNDO_H

@@ -90,6 +90,23 @@ start_up "$search"
 expect_equal "resolv.conf as PreUp saw it" "nameserver 192.0.2.53" "$(grep -v '^#' "$tmp/at-pre-up")"
 stop_and_compare "kill -9 and a start with DNS"
 
+step "kill -9, and a namespace since"
+into_namespace='mkdir -p /run/netns && touch /run/netns/vpn && unshare --net=/run/netns/vpn true'
+start_up "$search"
+kill_both a
+grep -q 10.9.0.2 "$resolv" || fail "resolv.conf was put back by nobody"
+extra=$into_namespace
+start_up "$search\nNetworkNamespace = vpn"
+expect_equal "resolv.conf as PreUp saw it" "nameserver 192.0.2.53" "$(grep -v '^#' "$tmp/at-pre-up")"
+dns_is_back "while the tunnel is in a namespace"
+grep -q 10.9.0.2 "$host_etc/netns/vpn/resolv.conf" || fail "DNS is not set in the namespace"
+kill_both a
+extra=
+start_up "$search"
+[ ! -e "$host_etc/netns" ] || fail "what was made for the namespace is still there: $(find "$host_etc/netns")"
+grep -q 10.9.0.2 "$resolv" || fail "DNS is not set outside"
+stop_and_compare "a namespace that came and went"
+
 step "kill -9 of the engine"
 start_up "$search"
 kill -9 "$(engine_pid a)"
