@@ -63,7 +63,7 @@ static const char *explain(int error)
 
 /* ---- a bridge in which it stayed ---- */
 
-#define KEPT_BRIDGE "kept-bridge" /* in the state file, as host/lasting.h has it */
+#define KEPT_BRIDGE LASTING_KEPT "bridge" /* in the state file, as host/lasting.h has it */
 
 enum { KEPT_BRIDGE_SIZE = CONFIG_DEVICE_SIZE + DEVICE_PLACE_SIZE };
 

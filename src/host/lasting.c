@@ -3,22 +3,14 @@
 #include "host/lasting.h"
 
 #include <errno.h>
-#include <linux/if_tun.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "engine/log.h"
 #include "host/monitor_state.h"
-#include "host/netns.h"
 
 enum { NOTE_SIZE = DEVICE_LINE_SIZE + 8 + DEVICE_PLACE_SIZE };
 enum { MTU_IPV6_MIN = 1280 }; /* with a smaller one Linux takes IPv6 off a device */
-
-#define KEPT "kept-"
-#define KEPT_DEVICE KEPT "device"
 
 /* ---- notes ---- */
 
@@ -41,8 +33,8 @@ static bool note_read(const char *text, struct note *note)
 	const char *device = strstr(text, " dev ");
 	bool known = false;
 
-	note->kept = begins(text, KEPT);
-	text += note->kept ? strlen(KEPT) : 0;
+	note->kept = begins(text, LASTING_KEPT);
+	text += note->kept ? strlen(LASTING_KEPT) : 0;
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		known = known || begins(text, words[i]);
 	if (!known || !device || device - text >= DEVICE_LINE_SIZE ||
@@ -61,6 +53,13 @@ static int note_once(struct monitor *monitor, const char *what, const char *valu
 		return 0;
 	snprintf(text, sizeof(text), "%s%s", value, monitor->lasting.suffix);
 	return undo_add(monitor->routing.state_path, what, text);
+}
+
+bool lasting_is_of_device(const struct monitor *monitor, const char *line)
+{
+	const size_t len = strlen(line), end = strlen(monitor->lasting.suffix);
+
+	return len > end && !strcmp(line + len - end, monitor->lasting.suffix);
 }
 
 /* ---- the device ---- */
@@ -82,72 +81,6 @@ void lasting_free(struct lasting *lasting)
 {
 	undo_free(&lasting->there);
 	undo_free(&lasting->theirs);
-}
-
-static void kept_value(const struct monitor *monitor, char value[NOTE_SIZE])
-{
-	snprintf(value, NOTE_SIZE, "yes%s", monitor->lasting.suffix);
-}
-
-bool lasting_was_ours(const struct monitor *monitor)
-{
-	struct undo_lines lines;
-	char text[NOTE_SIZE];
-	bool has;
-
-	if (undo_read(monitor->routing.state_path, &lines))
-		return false;
-	snprintf(text, sizeof(text), KEPT_DEVICE " yes%s", monitor->lasting.suffix);
-	has = undo_has(&lines, text);
-	undo_free(&lines);
-	return has;
-}
-
-/* Whether a line of the state file is of the device, where it is now. */
-static bool is_of_place(const struct monitor *monitor, const char *line)
-{
-	const size_t len = strlen(line), end = strlen(monitor->lasting.suffix);
-
-	return len > end && !strcmp(line + len - end, monitor->lasting.suffix);
-}
-
-static bool is_not_kept_here(const void *context, const char *line)
-{
-	return !begins(line, KEPT) || !is_of_place(context, line);
-}
-
-/* What is noted of another device that was kept stays, as it does. */
-static int forget_kept(const struct monitor *monitor)
-{
-	return undo_filter(monitor->routing.state_path, is_not_kept_here, monitor);
-}
-
-int lasting_keep(struct monitor *monitor, bool keep)
-{
-	char value[NOTE_SIZE];
-	int error = 0;
-
-	kept_value(monitor, value);
-	if (keep)
-		error = undo_add(monitor->routing.state_path, KEPT_DEVICE, value);
-	/* To one that has no owner every user may attach while we are away. */
-	if (!error && keep && ioctl(monitor->tun, TUNSETOWNER, geteuid()) < 0)
-		error = -errno;
-	if (!error && ioctl(monitor->tun, TUNSETPERSIST, keep) < 0)
-		error = -errno;
-	if (!keep || error)
-		forget_kept(monitor);
-	return error;
-}
-
-int lasting_release(struct monitor *monitor)
-{
-	char value[NOTE_SIZE];
-
-	if (ioctl(monitor->tun, TUNSETPERSIST, false) < 0)
-		return -errno;
-	kept_value(monitor, value);
-	return undo_remove(monitor->routing.state_path, KEPT_DEVICE, value);
 }
 
 /* ---- what is on it ---- */
@@ -243,7 +176,7 @@ void lasting_remove(struct monitor *monitor, const char *line)
 
 static int note_add(struct monitor *monitor, struct undo_lines *notes, const char *line)
 {
-	const char *kept = monitor->config->persistent ? KEPT : "";
+	const char *kept = monitor->config->persistent ? LASTING_KEPT : "";
 	char text[NOTE_SIZE];
 
 	if (lasting_is_theirs(monitor, line))
@@ -274,7 +207,7 @@ static int note_wanted(struct monitor *monitor, struct undo_lines *notes, const 
 /* A note of an address or a route of this device, as it is now. */
 static bool is_of_device(const struct monitor *monitor, const char *text, struct note *note)
 {
-	return note_read(text, note) && is_of_place(monitor, text) &&
+	return note_read(text, note) && lasting_is_of_device(monitor, text) &&
 	       (begins(note->line, "address ") || begins(note->line, "route "));
 }
 
@@ -635,65 +568,4 @@ int lasting_put_back(const char *state_path, struct netlink *inside,
 	undo_free(&lines);
 	undo_free(&rest);
 	return error ? error : stored;
-}
-
-/* ---- devices that are kept ---- */
-
-static void tell_how_to_remove(const struct device_place *place, char sentence[LASTING_STAYS_SIZE])
-{
-	char ip[NETNS_IP_SIZE];
-
-	netns_ip(ip, place->path);
-	snprintf(sentence, LASTING_STAYS_SIZE,
-		"the device %s stays (Persistent): %s link delete dev %s removes it", place->name,
-		ip, place->name);
-}
-
-static bool read_kept(const char *line, struct note *note)
-{
-	return begins(line, KEPT_DEVICE " ") && note_read(line, note);
-}
-
-bool lasting_stays(const char *name, size_t which, char sentence[LASTING_STAYS_SIZE])
-{
-	char path[UNDO_PATH_SIZE];
-	struct undo_lines lines;
-	struct note note;
-	size_t seen = 0;
-
-	if (undo_path(path, name) || undo_read(path, &lines))
-		return false;
-	for (size_t i = 0; i < lines.count && seen <= which; i++) {
-		if (read_kept(lines.items[i], &note) && seen++ == which)
-			tell_how_to_remove(&note.place, sentence);
-	}
-	undo_free(&lines);
-	return seen > which;
-}
-
-/* By the namespace's own number, as it may have several paths. */
-static bool same_device(const struct device_place *a, const struct device_place *b)
-{
-	return a->interface == b->interface && a->namespace == b->namespace &&
-	       !strcmp(a->name, b->name);
-}
-
-void lasting_tell_others(const struct monitor *monitor)
-{
-	char sentence[LASTING_STAYS_SIZE];
-	struct device_place ours;
-	struct undo_lines lines;
-	struct note note;
-
-	if (undo_read(monitor->routing.state_path, &lines))
-		return;
-	device_place_read(monitor->lasting.suffix, &ours); /* if it goes with us, it is none */
-	for (size_t i = 0; i < lines.count; i++) {
-		if (!read_kept(lines.items[i], &note) || same_device(&note.place, &ours))
-			continue;
-		tell_how_to_remove(&note.place, sentence);
-		log_line(LOG_WARNING, "what is routed into an earlier start's device is lost: %s",
-			sentence);
-	}
-	undo_free(&lines);
 }

@@ -32,6 +32,9 @@ enum {
 	LASTING_WHY_SIZE = 64, /* bytes, at least */
 };
 
+/* Before the words of notes of what is to stay. */
+#define LASTING_KEPT "kept-"
+
 /* A part of struct monitor. */
 struct lasting {
 	bool stays;    /* else all of it goes with the device, and nothing here has an effect */
@@ -46,6 +49,9 @@ struct lasting {
 /* The device is there, and was before us as the facts say. */
 void lasting_begin(struct monitor *monitor, const struct device_facts *before);
 void lasting_free(struct lasting *lasting);
+
+/* Whether a line of the state file is of the device, where it is now. */
+bool lasting_is_of_device(const struct monitor *monitor, const char *line);
 
 /* We have made the device, and it is to stay, as our user's (or not any more). 0 or -errno. */
 int lasting_keep(struct monitor *monitor, bool keep);
