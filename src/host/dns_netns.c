@@ -13,6 +13,7 @@
 #include "host/dns_file.h"
 #include "host/lock.h"
 #include "host/netns.h"
+#include "host/place.h"
 #include "host/undo.h"
 
 int dns_netns_path(char path[PATH_MAX], const char *namespace)
@@ -24,12 +25,6 @@ int dns_netns_path(char path[PATH_MAX], const char *namespace)
 	return snprintf(path, PATH_MAX, DNS_NETNS_DIRECTORY "/%s/resolv.conf", name) < PATH_MAX
 		       ? 0
 		       : -ENAMETOOLONG;
-}
-
-/* Of a whole path. */
-static void directory_of(char directory[PATH_MAX], const char *path)
-{
-	snprintf(directory, PATH_MAX, "%.*s", (int)(strrchr(path, '/') - path), path);
 }
 
 /* 1, 0 or -errno. */
@@ -52,7 +47,7 @@ static int others_noted(const char *state_path, const char *directory)
 	glob_t states = { 0 };
 	int result;
 
-	directory_of(where, state_path);
+	place_parent(where, state_path);
 	snprintf(pattern, sizeof(pattern), "%s/*.state", where);
 	snprintf(line, sizeof(line), DNS_NETNS_MADE " %s", directory);
 	result = glob(pattern, GLOB_ERR, NULL, &states);
@@ -98,8 +93,8 @@ int dns_netns_prepare(const char *state_path, const char *path)
 
 	if (turn < 0)
 		return turn;
-	directory_of(directory, path);
-	directory_of(above, directory);
+	place_parent(directory, path);
+	place_parent(above, directory);
 	error = make_directory(state_path, above);
 	if (!error)
 		error = make_directory(state_path, directory);

@@ -18,8 +18,8 @@
  * the rules that come with it) is left closed. Only with the tunnel's lock. Each line that was
  * undone is handed to told (NULL: nobody wants to know). 0, or the first -errno: what failed is
  * logged and stays in the file. A socket or a copy that stays is an error only with told. -EXDEV:
- * it is in another network namespace, and has to be undone there, which is logged; if that has
- * gone, so has what was added there.
+ * it is in another network namespace, and has to be undone there, which is logged; if that is not
+ * to be found any more, what was added there is forgotten.
  */
 int leftover_undo(struct netlink *netlink, const char *state_path, bool keep_switch,
 	void (*told)(const char *what, const char *value));

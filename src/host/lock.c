@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,6 +56,6 @@ int lock_take_turn_beside(const char *path)
 {
 	char directory[PATH_MAX];
 
-	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+	place_parent(directory, path);
 	return lock_take_turn(directory);
 }

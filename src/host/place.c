@@ -165,6 +165,11 @@ FILE *place_read(const char *path)
 	return file;
 }
 
+void place_parent(char directory[PATH_MAX], const char *path)
+{
+	snprintf(directory, PATH_MAX, "%.*s", (int)(strrchr(path, '/') - path), path);
+}
+
 bool place_is_users(const char *path)
 {
 	const char *own = rights_is_ordinary() ? own_directory() : PLACE_USERS;

@@ -56,6 +56,9 @@ int place_find_socket(char path[PLACE_PATH_SIZE], const char *name);
  * caller's to close; NULL and errno. */
 FILE *place_read(const char *path);
 
+/* The directory that a whole path is in. */
+void place_parent(char directory[PATH_MAX], const char *path);
+
 /* Whether a path is in a directory of those who are not root. */
 bool place_is_users(const char *path);
 

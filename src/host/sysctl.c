@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "host/lock.h"
-#include "host/place.h"
 #include "host/undo.h"
 
 enum { LINE_SIZE = 160, KEY_SIZE = 96 };
@@ -106,7 +105,7 @@ static int turn_on(const char *state_path, const char *key)
 
 int sysctl_turn_on(const char *state_path, const char *key)
 {
-	int turn = lock_take_turn(place_directory()), error;
+	int turn = lock_take_turn_beside(state_path), error;
 
 	if (turn < 0)
 		return turn;
@@ -132,7 +131,7 @@ static int put_back(const char *state_path, const char *value)
 
 int sysctl_put_back(const char *state_path, const char *value)
 {
-	int turn = lock_take_turn(place_directory()), error;
+	int turn = lock_take_turn_beside(state_path), error;
 
 	if (turn < 0)
 		return turn;

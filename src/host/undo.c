@@ -14,8 +14,8 @@
 #include "host/netns.h"
 #include "host/place.h"
 
-/* At the head of the file, before a number. */
-static const char head[] = "netns ";
+/* At the head of the file, before two numbers. */
+#define HEAD "netns "
 
 int undo_path(char path[UNDO_PATH_SIZE], const char *name)
 {
@@ -68,7 +68,7 @@ int undo_read(const char *path, struct undo_lines *lines)
 		return errno == ENOENT ? 0 : -errno;
 	while (!error && getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		if (*line && strncmp(line, head, strlen(head)) != 0)
+		if (*line && strncmp(line, HEAD, strlen(HEAD)) != 0)
 			error = undo_append(lines, line);
 	}
 	/* For want of memory a line is not read and the file has no error: what would be taken for
@@ -82,26 +82,35 @@ int undo_read(const char *path, struct undo_lines *lines)
 	return error;
 }
 
-bool undo_is_elsewhere(const char *path, struct netns_id *id)
+/* Whether it can be told whose the file is. */
+static bool read_head(const char *path, struct netns_id *id)
 {
 	FILE *file = place_read(path);
-	struct netns_id own;
-	bool known;
 
 	*id = (struct netns_id){ 0 };
-	known = file && fscanf(file, "netns %" SCNu64 " %" SCNu64, &id->inode, &id->number) >= 1 &&
-		id->inode;
-	if (file)
-		fclose(file);
-	return known && !netns_own(&own) && !netns_same(id, &own);
+	if (!file)
+		return false;
+	if (fscanf(file, HEAD "%" SCNu64 " %" SCNu64, &id->inode, &id->number) < 1)
+		id->inode = 0;
+	fclose(file);
+	return id->inode;
 }
 
-/* Adds those of the file at a path. A file that cannot be read says nothing. */
-static int add_lines(const char *path, struct undo_lines *lines)
+bool undo_is_elsewhere(const char *path, struct netns_id *id)
+{
+	struct netns_id own;
+
+	return read_head(path, id) && !netns_own(&own) && !netns_same(id, &own);
+}
+
+/* Adds those of the file at a path, unless that is of another namespace (NULL: ours is not known).
+ * A file that cannot be read says nothing. */
+static int add_lines(const char *path, const struct netns_id *own, struct undo_lines *lines)
 {
 	struct undo_lines its = { 0 };
 	struct netns_id id;
-	int error = undo_is_elsewhere(path, &id) ? 0 : undo_read(path, &its);
+	const bool elsewhere = own && read_head(path, &id) && !netns_same(&id, own);
+	int error = elsewhere ? 0 : undo_read(path, &its);
 
 	if (error)
 		return error == -ENOMEM ? error : 0;
@@ -114,6 +123,8 @@ static int add_lines(const char *path, struct undo_lines *lines)
 int undo_read_others(const char *except, struct undo_lines *lines)
 {
 	glob_t states = { 0 };
+	struct netns_id own;
+	const bool known = !netns_own(&own);
 	int error = 0;
 
 	*lines = (struct undo_lines){ 0 };
@@ -121,7 +132,7 @@ int undo_read_others(const char *except, struct undo_lines *lines)
 	glob(PLACE_USERS "/*.state", GLOB_APPEND, NULL, &states);
 	for (size_t i = 0; !error && i < states.gl_pathc; i++) {
 		if (!except || strcmp(states.gl_pathv[i], except))
-			error = add_lines(states.gl_pathv[i], lines);
+			error = add_lines(states.gl_pathv[i], known ? &own : NULL, lines);
 	}
 	globfree(&states);
 	if (error)
@@ -140,7 +151,7 @@ static int write_lines(const char *path, const struct netns_id *own, const struc
 			close(fd);
 		return error;
 	}
-	fprintf(file, "%s%" PRIu64 " %" PRIu64 "\n", head, own->inode, own->number);
+	fprintf(file, HEAD "%" PRIu64 " %" PRIu64 "\n", own->inode, own->number);
 	for (size_t i = 0; i < lines->count; i++)
 		fprintf(file, "%s\n", lines->items[i]);
 	if (ferror(file))
@@ -174,7 +185,7 @@ int undo_write(const char *path, const struct undo_lines *lines)
 	if (!lines->count)
 		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 	error = netns_own(&own);
-	if (error && error != -ENOENT)
+	if (error && error != -ENOENT) /* without /proc nobody can tell */
 		return error;
 	make_beside(beside, path);
 	error = write_lines(beside, &own, lines);
