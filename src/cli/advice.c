@@ -75,9 +75,14 @@ static void advise_no_address(const struct config *config)
 
 	config_key_word(&address, config, "Address");
 	config_key_word(&bridge, config, "Bridge");
-	warn(config, 0, "this host has no address in the tunnel: add %s 10.9.0.1/24, say%s%s%s",
-		address.text, config->tap ? ", or " : "", config->tap ? bridge.text : "",
-		config->tap ? " BRIDGE" : "");
+	if (config->tap)
+		warn(config, 0,
+			"this host has no address in the tunnel: add %s 10.9.0.1/24, say, or %s "
+			"BRIDGE",
+			address.text, bridge.text);
+	else
+		warn(config, 0, "this host has no address in the tunnel: add %s 10.9.0.1/24, say",
+			address.text);
 }
 
 static bool is_whole(const struct config_prefix *address)
@@ -91,7 +96,7 @@ static void advise_host_alone(const struct config *config)
 	const struct config_prefixes *addresses = &config->addresses;
 	const struct config_prefix *first = addresses->items;
 	struct config_word address, allowed_ips;
-	char text[INET6_ADDRSTRLEN] = "";
+	char text[INET6_ADDRSTRLEN] = "", or_add[CONFIG_WORD_SIZE + 32] = "";
 
 	if (config->peers[0].allowed_ips.count || config->table == CONFIG_TABLE_OFF)
 		return;
@@ -100,13 +105,14 @@ static void advise_host_alone(const struct config *config)
 			return;
 	config_key_word(&address, config, "Address");
 	config_key_word(&allowed_ips, config, "AllowedIPs");
+	if (!config->tap)
+		snprintf(or_add, sizeof(or_add), ", or add %s PREFIX", allowed_ips.text);
 	inet_ntop(first->family, first->address, text, sizeof(text));
 	warn(config, first->line,
 		"%s %s/%u is this host alone: nothing goes into the tunnel; give it the length of a "
-		"network that both ends are in, such as %s/%d%s%s%s",
+		"network that both ends are in, such as %s/%d%s",
 		address.text, text, first->length, text, first->family == AF_INET6 ? 64 : 24,
-		config->tap ? "" : ", or add ", config->tap ? "" : allowed_ips.text,
-		config->tap ? "" : " PREFIX");
+		or_add);
 }
 
 static bool any_has(const struct config_strings *hooks, const char *text)

@@ -176,8 +176,10 @@ static const char *send_error_text(const struct endpoint *to, int error)
 	if (error != -EAFNOSUPPORT)
 		return strerror(-error);
 	return to->any.sa_family == AF_INET6
-		       ? "no UDP socket is for IPv6: this host has none, or one of IPv4 was handed over"
-		       : "no UDP socket is for IPv4: this host has none, or one of IPv6 was handed over";
+		       ? "this host has no IPv6, or was handed no UDP socket for it: give the peer "
+			 "an Endpoint of IPv4"
+		       : "this host has no IPv4, or was handed no UDP socket for it: give the peer "
+			 "an Endpoint of IPv6";
 }
 
 void report_send_error(struct report *report, const struct endpoint *to, int error, uint64_t now)

@@ -206,8 +206,8 @@ static void send_errors(void **state)
 	report_send_error(report, &to, -EAFNOSUPPORT, START);
 	assert_int_equal(lines(), 1);
 	assert_string_equal(last_line,
-		"t: 192.0.2.2:51820: cannot send: no UDP socket is for IPv4: this host has none, "
-		"or one of IPv6 was handed over [99 more like this were not logged]\n");
+		"t: 192.0.2.2:51820: cannot send: this host has no IPv4, or was handed no UDP "
+		"socket for it: give the peer an Endpoint of IPv6 [99 more like this were not logged]\n");
 }
 
 int main(void)
